@@ -1,0 +1,1 @@
+"""The `shequ` command: the one place that knows all services."""

@@ -1,0 +1,1 @@
+"""What two services already share. No word of any one service stands here."""

@@ -1,0 +1,1 @@
+"""The register: areas, housing, people, and who lives where."""

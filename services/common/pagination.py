@@ -1,0 +1,87 @@
+"""Page tokens: where the last page ended, opaque to the caller. Never an OFFSET."""
+
+import base64
+import binascii
+import json
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, TypeVar
+
+from fastapi import Depends, Query
+from pydantic import TypeAdapter, ValidationError
+from sqlalchemy import Select, SQLColumnExpression, tuple_
+
+from services.common.problems import RequestInvalid, Text
+
+DEFAULT_PAGE_SIZE = 50
+MAX_PAGE_SIZE = 200
+
+Keys = TypeVar("Keys", bound=tuple[Any, ...])
+Row = TypeVar("Row")
+
+
+class PageRequest:
+    """Which page is asked for. An over-large size is lowered, not refused."""
+
+    def __init__(self, *, size: int | None = None, token: str | None = None) -> None:
+        self.size = min(size or DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE)
+        self._token = token
+
+    def after(self, keys: type[Keys]) -> Keys | None:
+        """The sort keys of the last row already seen, typed as the caller says; None on page one."""
+        if self._token is None:
+            return None
+        try:
+            padded = self._token + "=" * (-len(self._token) % 4)
+            raw = base64.b64decode(padded.encode("ascii"), altchars=b"-_", validate=True)
+            return TypeAdapter(keys).validate_json(raw)
+        except (binascii.Error, UnicodeError, ValidationError, ValueError):
+            raise RequestInvalid.at(
+                "/query/page_token",
+                "page_token.invalid",
+                Text("翻页标记无效", "This page_token was not given by this list"),
+            ) from None
+
+
+def token_for(*keys: Any) -> str:
+    raw = json.dumps([str(key) if key is not None else None for key in keys]).encode()
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def page_in_query(
+    page_size: Annotated[
+        int | None,
+        Query(ge=1, le=2**31 - 1, description="How many items at most; 200 is the limit."),
+    ] = None,
+    page_token: Annotated[
+        str | None, Query(max_length=1000, description="`next_page_token` of the page before.")
+    ] = None,
+) -> PageRequest:
+    return PageRequest(size=page_size, token=page_token)
+
+
+PageInQuery = Annotated[PageRequest, Depends(page_in_query)]
+
+
+def keyset(
+    statement: Select[Any],
+    *columns: SQLColumnExpression[Any],
+    after: tuple[Any, ...] | None,
+    size: int,
+) -> Select[Any]:
+    """Order by `columns`, start after the keys, and fetch one row more than a page.
+
+    The extra row tells whether there is a next page; `cut` takes it off again.
+    """
+    if after is not None:
+        statement = statement.where(tuple_(*columns) > after)
+    return statement.order_by(*columns).limit(size + 1)
+
+
+def cut(
+    rows: Sequence[Row], page: PageRequest, *, keys: Callable[[Row], tuple[Any, ...]]
+) -> tuple[Sequence[Row], str | None]:
+    """The rows of one page, and the token of the next if there is more."""
+    if len(rows) <= page.size:
+        return rows, None
+    shown = rows[: page.size]
+    return shown, token_for(*keys(shown[-1]))

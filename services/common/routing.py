@@ -1,0 +1,143 @@
+"""The route class of every service: who may come in, and one transaction closed before the answer.
+
+What a route does is read off its endpoint's signature once, when the app is built:
+
+- `requires(...)` names the permission; it is checked before a byte of the body is read;
+- `Reading` gives a session in autocommit;
+- `Writing` makes the request one transaction: committed here, after the answer is complete and
+  before it leaves, so nobody is told of a success that the commit then refuses.
+"""
+
+import hashlib
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Annotated, Any, cast
+
+from fastapi import Depends
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
+from sqlalchemy.ext.asyncio import AsyncSession
+from starlette.requests import Request
+from starlette.responses import Response
+
+from services.common import idempotency, outbox
+from services.common.access import Permission
+from services.common.database import ReadSession, Sessions, WriteSession
+from services.common.problems import RoleForbidden
+from services.common.security import Caller, Requires, TokenVerifier
+
+IDEMPOTENCY_KEY = "idempotency-key"
+_SESSION = "shequ.session"
+
+
+def reading(request: Request) -> ReadSession:
+    session: ReadSession = request.scope[_SESSION]
+    return session
+
+
+def writing(request: Request) -> WriteSession:
+    session: WriteSession = request.scope[_SESSION]
+    return session
+
+
+Reading = Annotated[ReadSession, Depends(reading)]
+Writing = Annotated[WriteSession, Depends(writing)]
+
+_PUBLIC = "__shequ_public__"
+_SECRET = "__shequ_secret__"  # noqa: S105 - the name of a mark, not a password
+
+
+def public(endpoint: Callable[..., Any]) -> Callable[..., Any]:
+    """Mark an endpoint that asks for no token. Few may: sign-in, keys, health, the contract."""
+    setattr(endpoint, _PUBLIC, True)
+    return endpoint
+
+
+def secret(endpoint: Callable[..., Any]) -> Callable[..., Any]:
+    """Mark an endpoint whose answer must never be stored: it shows plain values."""
+    setattr(endpoint, _SECRET, True)
+    return endpoint
+
+
+def _calls(dependant: Dependant) -> Iterator[Callable[..., Any]]:
+    for dependency in dependant.dependencies:
+        if dependency.call is not None:
+            yield dependency.call
+        yield from _calls(dependency)
+
+
+class UnitOfWorkRoute(APIRoute):
+    """See the module. `permission` is None only for public endpoints."""
+
+    @property
+    def permission(self) -> Permission | None:
+        found = [call.permission for call in _calls(self.dependant) if isinstance(call, Requires)]
+        if not found and not hasattr(self.endpoint, _PUBLIC):
+            raise RuntimeError(f"{self.path}: the endpoint names no permission and is not public")
+        if len(set(found)) > 1:
+            raise RuntimeError(f"{self.path}: the endpoint names more than one permission")
+        return found[0] if found else None
+
+    @property
+    def writes(self) -> bool:
+        return any(call is writing for call in _calls(self.dependant))
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        endpoint = super().get_route_handler()
+        permission, writes = self.permission, self.writes
+        stores_answers = not hasattr(self.endpoint, _SECRET)
+
+        async def handle(request: Request) -> Response:
+            if permission is not None:
+                verifier: TokenVerifier = request.state.verifier
+                caller = await verifier.caller(request)
+                if not caller.may(permission):
+                    raise RoleForbidden()
+                request.scope["shequ.caller"] = caller
+            sessions: Sessions = request.state.sessions
+            if not writes:
+                async with sessions.read() as session:
+                    request.scope[_SESSION] = session
+                    return await endpoint(request)
+            return await _one_transaction(request, sessions, endpoint, stores_answers)
+
+        return handle
+
+
+async def _one_transaction(
+    request: Request,
+    sessions: Sessions,
+    endpoint: Callable[[Request], Coroutine[Any, Any, Response]],
+    stores_answers: bool,
+) -> Response:
+    async with sessions.writing() as plain:
+        session = WriteSession(ReadSession(plain))
+        request.scope[_SESSION] = session
+        once = await _once(request) if stores_answers else None
+        if once is not None and (stored := await idempotency.begin(session, once)) is not None:
+            return stored
+        response = await endpoint(request)
+        if once is not None:
+            await idempotency.finish(session, once, response)
+        emitted = outbox.has_events(session)
+        await cast(AsyncSession, session).commit()
+    if emitted:
+        publisher: outbox.Publisher = request.state.publisher
+        response.headers["Position"] = str(await publisher.publish())
+    return response
+
+
+async def _once(request: Request) -> idempotency.Once | None:
+    key = request.headers.get(IDEMPOTENCY_KEY)
+    caller: Caller | None = request.scope.get("shequ.caller")
+    if key is None or request.method != "POST" or caller is None:
+        return None
+    # A form is a stream that can be read once, and it belongs to the endpoint: its length and type
+    # have to do as its fingerprint.
+    if request.headers.get("content-type", "").startswith("application/json"):
+        content = await request.body()
+    else:
+        content = request.headers.get("content-length", "").encode()
+    target = f"{request.method} {request.url.path}\n".encode()
+    return idempotency.Once.of(
+        caller.sub, key, fingerprint=hashlib.sha256(target + content).digest()
+    )

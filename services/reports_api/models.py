@@ -1,0 +1,3 @@
+from services.common import database
+
+metadata = database.metadata()

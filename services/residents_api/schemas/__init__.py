@@ -1,0 +1,1 @@
+"""The register's shapes on the wire."""

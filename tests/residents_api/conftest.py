@@ -1,0 +1,34 @@
+"""The register, open on a database of its own."""
+
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from services.common.settings import DatabaseSettings
+from services.residents_api.main import create_app
+from services.residents_api.settings import Settings
+from tests.conftest import Database, FixedClock
+from tests.houses import App, Identity, opened
+
+
+@pytest.fixture
+def settings(db: Database, identity: Identity, tmp_path: Path) -> Settings:
+    return Settings(
+        database=DatabaseSettings(url=SecretStr(db.urls["residents_api"]), pool_size=4),
+        security=identity.security,
+        encryption_keys={1: SecretStr("11" * 32)},
+        index_key=SecretStr("22" * 32),
+        ledger_directory=tmp_path / "ledgers",
+        import_processes=1,
+    )
+
+
+@pytest.fixture
+async def register(
+    settings: Settings, identity: Identity, clock: FixedClock
+) -> AsyncGenerator[App]:
+    app = create_app(settings, clock=clock, transports={"gateway": identity.transport})
+    async with opened(app, identity) as open_app:
+        yield open_app
