@@ -50,9 +50,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Generator[EmbeddedPost
 
 @pytest.fixture(scope="session")
 def template(postgres: EmbeddedPostgres) -> str:
-    asyncio.run(
-        database.create_database(postgres.url(database="postgres"), name=_TEMPLATE)
-    )
+    asyncio.run(database.create_database(postgres.url(database="postgres"), name=_TEMPLATE))
     database.set_up(postgres.url(database=_TEMPLATE), _PASSWORDS)
     return _TEMPLATE
 

@@ -1,8 +1,7 @@
 """Open a service's real app in the test's own loop, and call it as somebody."""
 
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
-from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -71,7 +70,9 @@ class Identity:
 class App:
     """An open app: clients for callers, and the app as a transport for its neighbours."""
 
-    def __init__(self, asgi: ASGIApp, app: FastAPI, state: dict[str, Any], identity: Identity) -> None:
+    def __init__(
+        self, asgi: ASGIApp, app: FastAPI, state: dict[str, Any], identity: Identity
+    ) -> None:
         self.transport = httpx.ASGITransport(asgi, raise_app_exceptions=False)
         self.app = app
         self.state = state
@@ -101,5 +102,3 @@ async def opened(app: FastAPI, identity: Identity) -> AsyncGenerator[App]:
             await app(scope, receive, send)
 
         yield App(with_state, app, dict(state or {}), identity)
-
-

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision: str = "7893b3476ca1"
+revision: str = "92e75e8bc14a"
 down_revision: str | None = None
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
@@ -146,6 +146,7 @@ def upgrade() -> None:
         sa.Column(
             "cancel_requested", sa.Boolean(), server_default=sa.text("false"), nullable=False
         ),
+        sa.Column("applied_to", sa.Integer(), nullable=True),
         sa.Column("lease_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column(
             "created_at",
@@ -172,6 +173,52 @@ def upgrade() -> None:
         sa.Column("codes", postgresql.ARRAY(sa.Text()), nullable=False),
         sa.Column("masked", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
         sa.PrimaryKeyConstraint("import_id", "sheet_number", "row", name=op.f("ledger_row_pkey")),
+    )
+    op.create_table(
+        "ledger_staging",
+        sa.Column("import_id", sa.Uuid(), nullable=False),
+        sa.Column("ordinal", sa.Integer(), nullable=False),
+        sa.Column("home_ordinal", sa.Integer(), nullable=False),
+        sa.Column("sheet_number", sa.SmallInteger(), nullable=False),
+        sa.Column("row", sa.Integer(), nullable=False),
+        sa.Column("person_key", sa.LargeBinary(), nullable=False),
+        sa.Column("weak_key", sa.LargeBinary(), nullable=False),
+        sa.Column("blind_index", sa.LargeBinary(), nullable=True),
+        sa.Column("number", sa.LargeBinary(), nullable=True),
+        sa.Column("dwelling_key", sa.Text(collation="C"), nullable=False),
+        sa.Column("compound", sa.Text(), nullable=True),
+        sa.Column("building", sa.Text(), nullable=True),
+        sa.Column("unit", sa.Text(), nullable=True),
+        sa.Column("room", sa.Text(), nullable=True),
+        sa.Column("grid_code", sa.Text(collation="C"), nullable=True),
+        sa.Column("name", sa.Text(collation="C"), nullable=False),
+        sa.Column("name_pinyin", sa.Text(collation="C"), nullable=False),
+        sa.Column("name_initials", sa.Text(collation="C"), nullable=False),
+        sa.Column("sex", sa.Text(), nullable=True),
+        sa.Column("birth_date", sa.Date(), nullable=True),
+        sa.Column("population_type", sa.Text(), nullable=True),
+        sa.Column("ethnicity", sa.Text(), nullable=True),
+        sa.Column("education", sa.Text(), nullable=True),
+        sa.Column("marital_status", sa.Text(), nullable=True),
+        sa.Column("political_status", sa.Text(), nullable=True),
+        sa.Column("occupation", sa.Text(), nullable=True),
+        sa.Column("employer", sa.Text(), nullable=True),
+        sa.Column("registered_address", sa.Text(), nullable=True),
+        sa.Column("note", sa.Text(), nullable=True),
+        sa.Column("tenure", sa.Text(), nullable=True),
+        sa.Column("relation_to_head", sa.Text(), nullable=True),
+        sa.Column("start_date", sa.Date(), nullable=True),
+        sa.Column("phones", postgresql.ARRAY(sa.Text()), nullable=False),
+        sa.Column("labels", postgresql.ARRAY(sa.Text()), nullable=False),
+        sa.Column("said", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("import_id", "ordinal", name=op.f("ledger_staging_pkey")),
+        prefixes=["UNLOGGED"],
+    )
+    op.create_index(
+        "ledger_staging_import_id_home_ordinal_idx",
+        "ledger_staging",
+        ["import_id", "home_ordinal"],
+        unique=False,
     )
     op.create_table(
         "ledger_statement",
@@ -222,6 +269,7 @@ def upgrade() -> None:
         ["grid_code", "resident_id"],
         unique=False,
     )
+    op.create_index("occupancy_id_idx", "occupancy", ["id"], unique=False)
     op.create_table(
         "outbox",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
@@ -317,6 +365,7 @@ def downgrade() -> None:
     )
     op.drop_index("outbox_position_key", table_name="outbox")
     op.drop_table("outbox")
+    op.drop_index("occupancy_id_idx", table_name="occupancy")
     op.drop_index("occupancy_grid_code_resident_id_idx", table_name="occupancy")
     op.drop_index("occupancy_dwelling_id_idx", table_name="occupancy")
     op.drop_index("occupancy_division_code_resident_id_idx", table_name="occupancy")
@@ -328,6 +377,8 @@ def downgrade() -> None:
     op.drop_index("occupancy_compound_id_resident_id_idx", table_name="occupancy")
     op.drop_table("occupancy")
     op.drop_table("ledger_statement")
+    op.drop_index("ledger_staging_import_id_home_ordinal_idx", table_name="ledger_staging")
+    op.drop_table("ledger_staging")
     op.drop_table("ledger_row")
     op.drop_index("ledger_import_village_code_idx", table_name="ledger_import")
     op.drop_index("ledger_import_state_idx", table_name="ledger_import")

@@ -10,12 +10,12 @@ from typing import Any, TypedDict
 
 import httpx
 import structlog
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.common import contract, database, errors, feed, http, idempotency, outbox, telemetry
@@ -201,8 +201,9 @@ async def livez() -> Health:
 async def readyz(request: Request, response: Response) -> Health:
     """The service can do its work: database reached, projections caught up since the start."""
     checks: dict[str, Check] = request.state.checks
-    results = {name: await check() for name, check in checks.items()}
-    ready = all(results.values())
+    answers = await asyncio.gather(*(check() for check in checks.values()))
+    results = dict(zip(checks, answers, strict=True))
+    ready = all(answers)
     response.status_code = 200 if ready else 503
     return Health(status="ready" if ready else "not_ready", checks=results)
 
@@ -216,6 +217,22 @@ async def metrics(request: Request) -> Response:
     return Response(generate_latest(own.registry), media_type=CONTENT_TYPE_LATEST)
 
 
+internal = APIRouter(
+    prefix="/internal",
+    include_in_schema=False,
+    route_class=UnitOfWorkRoute,
+    dependencies=[Depends(feed.neighbour)],
+)
+
+
+@internal.get("/openapi.json")
+@public
+async def internal_contract(request: Request) -> Response:
+    """This service's part of the contract, from which the gateway learns its routes."""
+    app: FastAPI = request.app
+    return JSONResponse(app.openapi())
+
+
 def build_app(
     *,
     name: str,
@@ -225,11 +242,13 @@ def build_app(
     lifespan: Callable[[FastAPI], AbstractAsyncContextManager[Mapping[str, Any]]],
     refusals: Mapping[str, type[Problem]] | None = None,
     body_limits: Mapping[str, int] | None = None,
+    tags: Mapping[str, str] | None = None,
 ) -> FastAPI:
     """The app of one service.
 
     `refusals` maps names of database constraints to problems. `body_limits` maps paths to their
-    own body size limit in bytes; all others have `server.max_body_bytes`.
+    own body size limit in bytes; all others have `server.max_body_bytes`. `tags` describes the tags
+    of its routes, for the contract.
     """
 
     @asynccontextmanager
@@ -242,14 +261,15 @@ def build_app(
         title=title,
         version="1",
         lifespan=configured,
-        openapi_url="/internal/openapi.json",
+        openapi_url=None,
+        openapi_tags=[{"name": tag, "description": said} for tag, said in (tags or {}).items()],
         docs_url=None,
         redoc_url=None,
         generate_unique_id_function=lambda route: route.name,
         redirect_slashes=False,
     )
     app.state.metrics = telemetry.Metrics()
-    for router in (*routers, feed.router, health):
+    for router in (*routers, feed.router, internal, health):
         app.include_router(router)
     contract.install(app)
     errors.install(app, refusals or {})

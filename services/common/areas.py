@@ -98,8 +98,6 @@ def within(
     conditions: list[ColumnElement[bool]] = []
     for area in areas:
         match area.kind:
-            case AreaKind.DIVISION if len(area.code) == VILLAGE_LENGTH:
-                conditions.append(division == area.code)
             case AreaKind.DIVISION:
                 lower, upper = prefix_range(area.code)
                 conditions.append(and_(division >= lower, division < upper))

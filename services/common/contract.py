@@ -20,6 +20,7 @@ from services.common.problems import (
     Unavailable,
 )
 from services.common.routing import UnitOfWorkRoute
+from services.common.schemas import ProblemRead
 
 BEARER = {
     "type": "http",
@@ -49,11 +50,18 @@ def install(app: FastAPI) -> None:
 
 
 def _document(app: FastAPI) -> dict[str, Any]:
-    document = get_openapi(title=app.title, version=app.version, routes=app.routes)
+    document = get_openapi(
+        title=app.title, version=app.version, routes=app.routes, tags=app.openapi_tags or None
+    )
     components = document.setdefault("components", {})
     schemas = components.setdefault("schemas", {})
     for name in _FASTAPI_SCHEMAS:
         schemas.pop(name, None)
+    # FastAPI files it under the name of the class, and only where a route declares a refusal.
+    schemas.pop(ProblemRead.__name__, None)
+    problem = ProblemRead.model_json_schema(ref_template="#/components/schemas/{model}")
+    problem["properties"]["errors"].pop("default")  # null, which an array is not: it is left out
+    schemas |= {**problem.pop("$defs"), "Problem": problem}
     components["securitySchemes"] = {"bearer": BEARER}
     for operation, method, route in _operations(app, document):
         _declare(operation, method, route)

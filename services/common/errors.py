@@ -252,7 +252,9 @@ def field_error(error: Mapping[str, Any], *, prefix: tuple[str | int, ...] = ())
         location = location[1:]
     pointer = "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in location)
     code = str(error["type"])
-    return FieldError(pointer, code, Text(_DETAILS_ZH.get(code, "内容无效"), _without_input(error)))
+    # Our own validators bring their Chinese sentence along (`schemas.fault`).
+    zh = error.get("ctx", {}).get("zh") or _DETAILS_ZH.get(code, "内容无效")
+    return FieldError(pointer, code, Text(zh, _without_input(error)))
 
 
 def _without_input(error: Mapping[str, Any]) -> str:

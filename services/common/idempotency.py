@@ -14,7 +14,7 @@ from sqlalchemy.dialects.postgresql import insert
 from starlette.responses import Response
 
 from services.common.clock import Clock
-from services.common.database import Sessions, WriteSession
+from services.common.database import ReadSession, Sessions, WriteSession
 from services.common.problems import IdempotencyKeyReused, RequestInvalid, Text
 
 KEEP = timedelta(days=1)
@@ -72,10 +72,15 @@ async def begin(session: WriteSession, once: Once) -> Response | None:
         .on_conflict_do_nothing()
         .returning(_KEY.c.key)
     )
-    if claimed.first() is not None:
-        return None
+    return None if claimed.first() is not None else await stored(session, once)
+
+
+async def stored(session: ReadSession, once: Once) -> Response | None:
+    """The answer to the act, if it has happened. Raises IdempotencyKeyReused."""
     mine = sa.and_(_KEY.c.caller == once.caller, _KEY.c.key == once.key)
-    row = (await session.execute(sa.select(_KEY).where(mine))).one()
+    row = (await session.execute(sa.select(_KEY).where(mine))).one_or_none()
+    if row is None:
+        return None
     if row.fingerprint != once.fingerprint:
         raise IdempotencyKeyReused()
     return Response(

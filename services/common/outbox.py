@@ -103,6 +103,11 @@ async def emit(session: WriteSession, *events: Event) -> None:
             for event in events
         ],
     )
+    mark(session)
+
+
+def mark(session: WriteSession) -> None:
+    """Say that events were written by a statement of one's own, so that they get numbered."""
     session.info[_HAS_EVENTS] = True
 
 
@@ -214,15 +219,15 @@ def _number(position: int, service: str) -> sa.Select[Any]:
         .returning(OUTBOX.c.id)
         .cte("numbered")
     )
-    count = sa.select(sa.func.count().label("n")).select_from(numbered).cte("count")
+    many = sa.select(sa.func.count()).select_from(numbered).scalar_subquery()
     moved = (
         sa.update(HEAD)
-        .values(position=HEAD.c.position + count.c.n)
-        .where(count.c.n > 0)
+        .where(many > 0)
+        .values(position=HEAD.c.position + many)
         .returning(sa.func.pg_notify(channel(service), "").label("notified"))
         .cte("moved")
     )
-    return sa.select(count.c.n).add_cte(moved)
+    return sa.select(many).add_cte(moved)
 
 
 async def head(session: ReadSession) -> tuple[Cursor, int]:

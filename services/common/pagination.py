@@ -17,6 +17,7 @@ MAX_PAGE_SIZE = 200
 
 Keys = TypeVar("Keys", bound=tuple[Any, ...])
 Row = TypeVar("Row")
+Statement = TypeVar("Statement", bound=Select[*tuple[Any, ...]])
 
 
 class PageRequest:
@@ -63,18 +64,21 @@ PageInQuery = Annotated[PageRequest, Depends(page_in_query)]
 
 
 def keyset(
-    statement: Select[Any],
+    statement: Statement,
     *columns: SQLColumnExpression[Any],
     after: tuple[Any, ...] | None,
     size: int,
-) -> Select[Any]:
+    descending: bool = False,
+) -> Statement:
     """Order by `columns`, start after the keys, and fetch one row more than a page.
 
     The extra row tells whether there is a next page; `cut` takes it off again.
     """
     if after is not None:
-        statement = statement.where(tuple_(*columns) > after)
-    return statement.order_by(*columns).limit(size + 1)
+        seen = tuple_(*columns)
+        statement = statement.where(seen < after if descending else seen > after)
+    order = [column.desc() for column in columns] if descending else columns
+    return statement.order_by(*order).limit(size + 1)
 
 
 def cut(

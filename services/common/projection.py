@@ -184,6 +184,27 @@ class Follower:
         row = await self._read(session)
         return Cursor(row.epoch, row.position) if row.epoch is not None else None
 
+    async def catch_up(self) -> None:
+        """Wait up to a second for what the neighbour has committed by now.
+
+        For whoever is told of a row that has not arrived yet; holds no connection meanwhile. Gives
+        up in silence: the neighbour may be away, and there may be no such row.
+        """
+        async with self._sessions.read() as session:
+            at = await self.cursor(session)
+        if at is None:
+            return
+        try:
+            answer = await self._http.get(
+                "/internal/feed",
+                params={"after": str(at), "limit": 1},
+                timeout=httpx.Timeout(_REACH_SECONDS),
+            )
+            answer.raise_for_status()
+            await self.reach(Cursor.parse(answer.json()["head"]))
+        except (httpx.HTTPError, PositionNotReached) as failed:
+            log.info("feed.not_caught_up", source=self.source, error=type(failed).__name__)
+
     async def reach(self, wanted: Cursor) -> None:
         """Wait up to a second until the projection is at least there. Raises PositionNotReached."""
         deadline = asyncio.get_running_loop().time() + _REACH_SECONDS

@@ -44,6 +44,7 @@ Writing = Annotated[WriteSession, Depends(writing)]
 
 _PUBLIC = "__shequ_public__"
 _SECRET = "__shequ_secret__"  # noqa: S105 - the name of a mark, not a password
+_UPLOADS = "__shequ_uploads__"
 
 
 def public(endpoint: Callable[..., Any]) -> Callable[..., Any]:
@@ -55,6 +56,16 @@ def public(endpoint: Callable[..., Any]) -> Callable[..., Any]:
 def secret(endpoint: Callable[..., Any]) -> Callable[..., Any]:
     """Mark an endpoint whose answer must never be stored: it shows plain values."""
     setattr(endpoint, _SECRET, True)
+    return endpoint
+
+
+def uploads(endpoint: Callable[..., Any]) -> Callable[..., Any]:
+    """Mark an endpoint that takes in files before it says its first statement.
+
+    No transaction is open while they arrive and are worked on: an Idempotency-Key is looked up
+    before, and claimed in the endpoint's transaction once that is through.
+    """
+    setattr(endpoint, _UPLOADS, True)
     return endpoint
 
 
@@ -85,6 +96,7 @@ class UnitOfWorkRoute(APIRoute):
         endpoint = super().get_route_handler()
         permission, writes = self.permission, self.writes
         stores_answers = not hasattr(self.endpoint, _SECRET)
+        claims_last = hasattr(self.endpoint, _UPLOADS)
 
         async def handle(request: Request) -> Response:
             if permission is not None:
@@ -98,7 +110,12 @@ class UnitOfWorkRoute(APIRoute):
                 async with sessions.read() as session:
                     request.scope[_SESSION] = session
                     return await endpoint(request)
-            return await _one_transaction(request, sessions, endpoint, stores_answers)
+            once = await _once(request) if stores_answers else None
+            if once is not None and claims_last:
+                async with sessions.read() as session:
+                    if (stored := await idempotency.stored(session, once)) is not None:
+                        return stored
+            return await _one_transaction(request, sessions, endpoint, once, claims_last)
 
         return handle
 
@@ -107,16 +124,24 @@ async def _one_transaction(
     request: Request,
     sessions: Sessions,
     endpoint: Callable[[Request], Coroutine[Any, Any, Response]],
-    stores_answers: bool,
+    once: idempotency.Once | None,
+    claims_last: bool,
 ) -> Response:
     async with sessions.writing() as plain:
         session = WriteSession(ReadSession(plain))
         request.scope[_SESSION] = session
-        once = await _once(request) if stores_answers else None
-        if once is not None and (stored := await idempotency.begin(session, once)) is not None:
-            return stored
-        response = await endpoint(request)
-        if once is not None:
+        if once is None:
+            response = await endpoint(request)
+        elif claims_last:
+            response = await endpoint(request)
+            # A twin of this request may have committed meanwhile: what this one did is rolled back.
+            if (stored := await idempotency.begin(session, once)) is not None:
+                return stored
+            await idempotency.finish(session, once, response)
+        else:
+            if (stored := await idempotency.begin(session, once)) is not None:
+                return stored
+            response = await endpoint(request)
             await idempotency.finish(session, once, response)
         emitted = outbox.has_events(session)
         await cast(AsyncSession, session).commit()

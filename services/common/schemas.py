@@ -15,6 +15,7 @@ from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import PydanticCustomError
 
 from services.common.areas import Area as AreaValue
+from services.common.problems import Text
 
 Item = TypeVar("Item")
 
@@ -38,6 +39,15 @@ class Page(Schema):
 
     next_page_token: str | None = Field(
         description="Pass it as `page_token` to get the next page; null at the end."
+    )
+
+
+def fault(code: str, text: Text) -> PydanticCustomError:
+    """What a validator raises to say, in both languages, what is wrong with a value."""
+    return PydanticCustomError(
+        code,  # pyright: ignore[reportArgumentType] - asks for literals, to keep values out
+        text.en,  # pyright: ignore[reportArgumentType]
+        {"zh": text.zh},
     )
 
 

@@ -44,7 +44,10 @@ _REFETCH_KEYS_SECONDS = 2
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """A verified account or client. `sub` names it in audit rows; `resident_id` ties it to a person."""
+    """A verified account or client. `sub` names it in audit rows; `resident_id` ties it to a person.
+
+    `session_id` is the sign-in that the token comes from; clients have none.
+    """
 
     sub: str
     roles: frozenset[Role]
@@ -52,6 +55,7 @@ class Caller:
     permissions: frozenset[Permission]
     client_id: str | None = None
     resident_id: UUID | None = None
+    session_id: UUID | None = None
 
     def may(self, permission: Permission) -> bool:
         return permission in self.permissions
@@ -170,6 +174,7 @@ def _caller(claims: dict[str, Any]) -> Caller:
             permissions=frozenset(p for p in granted(roles) if p.value in scope),
             client_id=claims.get("client_id"),
             resident_id=UUID(claims["resident_id"]) if claims.get("resident_id") else None,
+            session_id=UUID(claims["sid"]) if claims.get("sid") else None,
         )
     except (ValueError, TypeError):
         raise TokenInvalid() from None

@@ -86,7 +86,9 @@ class DwellingAddress(Base):
 
 
 class Resident(Base):
-    """A person. `area_code` is the division that keeps the record while they live nowhere known."""
+    """A person. `area_code` is the division or grid that keeps the record of one who lives nowhere
+    known.
+    """
 
     __tablename__ = "resident"
     __table_args__ = (
@@ -150,6 +152,7 @@ class Occupancy(Base):
 
     __tablename__ = "occupancy"
     __table_args__ = (
+        sa.Index("occupancy_id_idx", "id"),
         sa.Index("occupancy_dwelling_id_idx", "dwelling_id"),
         sa.Index("occupancy_division_code_resident_id_idx", "division_code", "resident_id"),
         sa.Index("occupancy_compound_id_resident_id_idx", "compound_id", "resident_id"),
@@ -215,6 +218,75 @@ class AccessRecord(Base):
     request_id: Mapped[str]
 
 
+# The values a ledger can state of a person, in the order of their hashes in `said`.
+STATED_FIELDS = (
+    "sex",
+    "birth_date",
+    "population_type",
+    "ethnicity",
+    "education",
+    "marital_status",
+    "political_status",
+    "occupation",
+    "employer",
+    "registered_address",
+    "note",
+)
+# After them: the phones, the dwellings, and how the person lives there.
+STATED = (*STATED_FIELDS, "phones", "dwelling", "occupancy")
+
+
+class LedgerStaging(Base):
+    """Accepted rows of an import on their way into the register.
+
+    Unlogged: after a crash of the server it is empty, and the import starts again from its file.
+    `person_key` is the same for all rows of a person in the file; `home_ordinal` puts all of them
+    into the batch of the first. Phones are `<blind index>:<sealed>` in hex.
+    """
+
+    __tablename__ = "ledger_staging"
+    __table_args__ = (
+        sa.Index("ledger_staging_import_id_home_ordinal_idx", "import_id", "home_ordinal"),
+        {"prefixes": ["UNLOGGED"]},
+    )
+
+    import_id: Mapped[UUID] = mapped_column(primary_key=True)
+    ordinal: Mapped[int] = mapped_column(primary_key=True)
+    home_ordinal: Mapped[int]
+    sheet_number: Mapped[int] = mapped_column(sa.SmallInteger)
+    row: Mapped[int]
+    person_key: Mapped[bytes]
+    weak_key: Mapped[bytes]
+    blind_index: Mapped[bytes | None]
+    number: Mapped[bytes | None]
+    dwelling_key: Mapped[str] = mapped_column(Code)
+    compound: Mapped[str | None]
+    building: Mapped[str | None]
+    unit: Mapped[str | None]
+    room: Mapped[str | None]
+    grid_code: Mapped[str | None] = mapped_column(Code)
+    name: Mapped[str] = mapped_column(Code)
+    name_pinyin: Mapped[str] = mapped_column(Code)
+    name_initials: Mapped[str] = mapped_column(Code)
+    sex: Mapped[str | None]
+    birth_date: Mapped[date | None]
+    population_type: Mapped[str | None]
+    ethnicity: Mapped[str | None]
+    education: Mapped[str | None]
+    marital_status: Mapped[str | None]
+    political_status: Mapped[str | None]
+    occupation: Mapped[str | None]
+    employer: Mapped[str | None]
+    registered_address: Mapped[str | None]
+    note: Mapped[str | None]
+    tenure: Mapped[str | None]
+    relation_to_head: Mapped[str | None]
+    start_date: Mapped[date | None]
+    phones: Mapped[list[str]]
+    labels: Mapped[list[str]]
+    said: Mapped[bytes]
+
+
 class LedgerImport(Base):
     """An import job. Whoever holds `lease_until` works on it; a dead worker's lease runs out."""
 
@@ -242,6 +314,8 @@ class LedgerImport(Base):
     position: Mapped[str | None]
     failure: Mapped[str | None]
     cancel_requested: Mapped[bool] = mapped_column(server_default=sa.false())
+    # Null until the whole file is staged; then the ordinal up to which batches are applied.
+    applied_to: Mapped[int | None]
     lease_until: Mapped[datetime | None]
     created_at: Mapped[datetime] = mapped_column(server_default=sa.func.now())
     finished_at: Mapped[datetime | None]

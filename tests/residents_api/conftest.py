@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
+from services.common import database, outbox
 from services.common.settings import DatabaseSettings
 from services.residents_api.main import create_app
+from services.residents_api.service import areas
 from services.residents_api.settings import Settings
 from tests.conftest import Database, FixedClock
 from tests.houses import App, Identity, opened
@@ -32,3 +34,16 @@ async def register(
     app = create_app(settings, clock=clock, transports={"gateway": identity.transport})
     async with opened(app, identity) as open_app:
         yield open_app
+
+
+@pytest.fixture
+async def divisions(db: Database) -> None:
+    """The city's divisions, loaded."""
+    engine = database.engine(
+        DatabaseSettings(url=SecretStr(db.urls["residents_api"])), application="tests"
+    )
+    sessions = database.sessions(engine)
+    await outbox.open_feed(sessions)
+    async with sessions.write() as session:
+        await areas.load_divisions(session)
+    await engine.dispose()

@@ -1,5 +1,5 @@
 """HTTP in, schema out."""
 
-from services.residents_api.endpoints import areas
+from services.residents_api.endpoints import areas, code_lists, housing, imports, people
 
-routers = (areas.router,)
+routers = (areas.router, code_lists.router, people.router, housing.router, imports.router)

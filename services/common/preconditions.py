@@ -1,0 +1,46 @@
+"""`ETag` and `If-Match`: nobody overwrites what they have not read.
+
+A row's version number is its entity tag. An update without If-Match is a 428; one that names
+another version than the row has, or the row's own as a weak tag, is a 412.
+"""
+
+import re
+from typing import Annotated
+
+from fastapi import Depends, Header
+
+from services.common.problems import PreconditionFailed, PreconditionRequired
+
+_ETAG = re.compile(r'"([0-9]{1,18})"')
+
+
+def etag(version: int) -> str:
+    """The entity tag of a version, quotes included."""
+    return f'"{version}"'
+
+
+def version_in_header(
+    if_match: Annotated[
+        str | None,
+        Header(description="The `ETag` of what was read.", examples=['"3"'], max_length=100),
+    ] = None,
+) -> int:
+    """The version that the caller has read.
+
+    Raises PreconditionRequired without the header, and PreconditionFailed for a tag that was never
+    given out: it cannot be that of the row.
+    """
+    if if_match is None:
+        raise PreconditionRequired()
+    if (match := _ETAG.fullmatch(if_match.strip())) is None:
+        raise PreconditionFailed()
+    return int(match[1])
+
+
+IfMatch = Annotated[int, Depends(version_in_header)]
+
+
+def check_version(current: int, wanted: int) -> None:
+    """Raises PreconditionFailed unless the row, locked by the caller, still has that version."""
+    if current != wanted:
+        raise PreconditionFailed()

@@ -1,0 +1,199 @@
+"""The header of a ledger: which row it is, and which column says what.
+
+Titles, a filling-in line and blank rows may stand above it; it may have two rows, a group name
+above ("房屋信息") and the columns' names below; names carry decorations ("*姓名", "姓名（必填）").
+"""
+
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from services.residents_api.domain.cells import Cell, text_of
+from services.residents_api.domain.ledger.header_words import (
+    DWELLING_LEVELS,
+    FIELD_OF_LAST_RESORT,
+    FIELD_OF_WORD,
+    REPEATABLE,
+    Field,
+)
+
+# The header stands among the first rows; further down is data.
+SEARCHED_ROWS = 30
+# Longer text is a title or an instruction.
+_MAX_WORD_CHARACTERS = 40
+
+_ORNAMENTS = " \t*★☆※●■◆▲:：.、,，;；?？_-—'\"“”"
+_SPACES = re.compile(r"[\s_\-—]+")
+_BRACKETED = re.compile(r"\([^()]*\)|\[[^\[\]]*\]|【[^【】]*】|<[^<>]*>|〔[^〔〕]*〕")
+_TRAILING_NUMBER = re.compile(r"[0-9一二三①②③]+$")
+_PARTING = re.compile(r"[/、,，或及和+&|\\]")
+
+_LEVELS = frozenset({*DWELLING_LEVELS, "address"})
+
+Row = tuple[int, Sequence[Cell]]
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """Where the header is and what its columns mean.
+
+    `row` is the last row of the header, as a person counts. `columns` are counted from 0;
+    more than one only for phones and labels. `ignored` are headings nothing is read from;
+    `printed` are the header's rows as they stand and `names` what stands above the persons'
+    names: by them a repetition is known.
+    """
+
+    row: int
+    columns: Mapping[Field, tuple[int, ...]]
+    ignored: tuple[str, ...]
+    printed: tuple[tuple[str, ...], ...]
+    names: frozenset[str]
+
+    def has(self, *fields: Field) -> bool:
+        """Whether any of the fields has a column."""
+        return any(field in self.columns for field in fields)
+
+    @property
+    def identifies(self) -> bool:
+        """Whether persons can be told apart: staff lists and notes have only names."""
+        return self.has("id_number", "birth_date")
+
+
+@dataclass(frozen=True, slots=True)
+class _Heading:
+    text: str
+    field: Field | None
+    last_resort: bool = False
+
+
+def find(rows: Sequence[Row]) -> Header | None:
+    """The header among the first rows of a sheet; None if there is none.
+
+    It is the row, or pair of rows, with the most recognised names: one of them the person's
+    name, and at least one more.
+    """
+    best: Header | None = None
+    rows = rows[:SEARCHED_ROWS]
+    above: list[_Heading] = []
+    for number, cells in rows:
+        headings = [_heading(cell) for cell in cells]
+        alone = _header(number, headings, printed=(_texts(headings),))
+        # With as many names, the pair knows more: which of two columns "姓名" is the head's.
+        paired = _header(
+            number,
+            _combined(above, headings, cells),
+            printed=(_texts(above), _texts(headings)),
+        )
+        if alone and paired and len(paired.columns) < len(alone.columns):
+            paired = None
+        header = paired or alone
+        if header and (best is None or len(header.columns) > len(best.columns)):
+            best = header
+        above = headings
+    return best
+
+
+def repeated(row: Row, header: Header) -> Header | None:
+    """The header that a later row is: a printed page's repetition, or that of another table."""
+    number, cells = row
+    column = header.columns["name"][0]
+    name = cells[column] if column < len(cells) else None
+    # Called for every row of data, so first whether it can be a header at all.
+    likely = name in FIELD_OF_WORD or name in header.names
+    if not likely and (name or len(header.printed) == 1):
+        return None
+    headings = [_heading(cell) for cell in cells]
+    if _texts(headings) in header.printed:
+        return header
+    found = _header(number, headings, printed=(_texts(headings),)) if likely else None
+    return found if found and len(found.columns) >= min(3, len(header.columns)) else None
+
+
+@lru_cache(maxsize=1 << 12)
+def field_of(text: str) -> Field | None:
+    """The field that a column's name means, None for an unknown one."""
+    word = unicodedata.normalize("NFKC", text_of(text))
+    word = _SPACES.sub("", word).strip(_ORNAMENTS).lower()
+    if not word or len(word) > _MAX_WORD_CHARACTERS:
+        return None
+    plain = _BRACKETED.sub("", word).strip(_ORNAMENTS)
+    for form in (word, plain, _TRAILING_NUMBER.sub("", plain).strip(_ORNAMENTS)):
+        if found := FIELD_OF_WORD.get(form):
+            return found
+    parts: list[Field | None] = [FIELD_OF_WORD.get(part) for part in _PARTING.split(plain)]
+    if len(parts) == 1 or None in parts:
+        return None
+    # "楼栋/单元/房号" is one column with several levels, "电话/手机" says the same twice.
+    if parts.count(parts[0]) == len(parts):
+        return parts[0]
+    return "address" if _LEVELS.issuperset(parts) else None
+
+
+def _heading(cell: Cell) -> _Heading:
+    if not isinstance(cell, str) or len(cell) > 4 * _MAX_WORD_CHARACTERS:
+        return _Heading("", None)
+    text = text_of(cell)
+    if field := field_of(text):
+        return _Heading(text, field)
+    plain = _BRACKETED.sub("", _SPACES.sub("", unicodedata.normalize("NFKC", text))).strip(
+        _ORNAMENTS
+    )
+    return _Heading(text, FIELD_OF_LAST_RESORT.get(plain), last_resort=True)
+
+
+def _combined(
+    above: Sequence[_Heading], below: Sequence[_Heading], cells: Sequence[Cell]
+) -> list[_Heading]:
+    """One heading per column of a two-row header: the lower where it says something.
+
+    Empty where the row below is no second row of a header but data.
+    """
+    if not any(heading.field for heading in below):
+        return []
+    combined: list[_Heading] = []
+    group = ""
+    # One text alone above a header is the ledger's title.
+    grouped = sum(bool(heading.text) for heading in above) > 1
+    for column in range(max(len(above), len(below))):
+        upper = above[column] if column < len(above) else _Heading("", None)
+        lower = below[column] if column < len(below) else _Heading("", None)
+        if not lower.text and column < len(cells) and cells[column] not in (None, ""):
+            return []
+        if upper.field == "name" and lower.text and lower.field is None:
+            return []
+        # A group's merged cell has its text in the first column only.
+        group = upper.text or group
+        if lower.field is None:
+            combined.append(upper if upper.field else _Heading(lower.text or upper.text, None))
+            continue
+        # Under "户主信息" stands the head's name, not this row's person.
+        of_head = grouped and "户主" in group and "关系" not in group
+        combined.append(_Heading(lower.text, lower.field, lower.last_resort or of_head))
+    return combined
+
+
+def _texts(headings: Sequence[_Heading]) -> tuple[str, ...]:
+    return tuple(heading.text for heading in headings)
+
+
+def _header(
+    row: int, headings: Sequence[_Heading], *, printed: tuple[tuple[str, ...], ...]
+) -> Header | None:
+    columns: dict[Field, tuple[int, ...]] = {}
+    ignored: list[str] = []
+    for wanted in (False, True):
+        for column, heading in enumerate(headings):
+            if heading.last_resort is not wanted or not heading.text:
+                continue
+            field = heading.field
+            if field is None or (field in columns and (wanted or field not in REPEATABLE)):
+                ignored.append(heading.text)
+            else:
+                columns[field] = (*columns.get(field, ()), column)
+    if "name" not in columns or len(columns) < 2:
+        return None
+    column = columns["name"][0]
+    names = frozenset(texts[column] for texts in printed if column < len(texts)) - {""}
+    return Header(row, columns, tuple(ignored), printed, names)

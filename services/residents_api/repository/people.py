@@ -1,0 +1,170 @@
+"""Residents by id, by area, by what is known of them."""
+
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy import ColumnElement, Select, and_, exists, or_, orm, select
+
+from services.common import areas, pagination
+from services.common.areas import Area, prefix_range
+from services.common.database import ReadSession
+from services.common.pagination import PageRequest
+from services.residents_api.models import (
+    AccessRecord,
+    IdentityDocument,
+    Occupancy,
+    Phone,
+    Resident,
+)
+
+
+def current(on: date) -> ColumnElement[bool]:
+    """Approved occupancies that have not ended by the day `on`; a start to come counts as well."""
+    return and_(
+        Occupancy.state == "approved",
+        or_(Occupancy.end_date.is_(None), Occupancy.end_date > on),
+    )
+
+
+def _lived_in(within: Sequence[Area]) -> ColumnElement[bool]:
+    return areas.within(
+        within,
+        division=Occupancy.division_code,
+        grid=Occupancy.grid_code,
+        compound=Occupancy.compound_id,
+    )
+
+
+def visible(within: Sequence[Area], *, on: date) -> ColumnElement[bool]:
+    """Residents whom the areas contain: by where they live or, living nowhere known, by who keeps
+    their record.
+    """
+    of_them = and_(Occupancy.resident_id == Resident.id, current(on))
+    kept = areas.within(within, division=Resident.area_code)
+    return or_(exists().where(of_them, _lived_in(within)), and_(kept, ~exists().where(of_them)))
+
+
+async def resident(
+    session: ReadSession, resident_id: UUID, *, within: Sequence[Area], on: date, lock: bool = False
+) -> Resident | None:
+    statement = select(Resident).where(Resident.id == resident_id, visible(within, on=on))
+    if lock:
+        statement = statement.with_for_update(of=Resident)
+    return await session.scalar(statement)
+
+
+async def residents_in(
+    session: ReadSession, *, within: Sequence[Area], on: date, page: PageRequest
+) -> tuple[Sequence[Resident], str | None]:
+    """A page of those who live in the areas, ordered by village and id.
+
+    The index on (division_code, resident_id) gives the order; somebody with two dwellings comes
+    once, at the first.
+    """
+    other = orm.aliased(Occupancy)
+    earlier = exists().where(
+        other.resident_id == Occupancy.resident_id,
+        other.state == "approved",
+        or_(other.end_date.is_(None), other.end_date > on),
+        areas.within(
+            within, division=other.division_code, grid=other.grid_code, compound=other.compound_id
+        ),
+        sa.tuple_(other.division_code, other.id) < sa.tuple_(Occupancy.division_code, Occupancy.id),
+    )
+    statement = pagination.keyset(
+        select(Occupancy.division_code, Resident)
+        .join(Resident, Resident.id == Occupancy.resident_id)
+        .where(_lived_in(within), current(on), ~earlier),
+        Occupancy.division_code,
+        Occupancy.resident_id,
+        after=page.after(tuple[str, UUID]),
+        size=page.size,
+    )
+    rows = (await session.execute(statement)).all()
+    shown, token = pagination.cut(rows, page, keys=lambda row: (row[0], row[1].id))
+    return [row[1] for row in shown], token
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Who is looked for: normalised values and blind indexes, all of which must hold."""
+
+    name: str | None = field(default=None, repr=False)
+    pinyin: str | None = field(default=None, repr=False)
+    number_index: bytes | None = None
+    phone_index: bytes | None = None
+
+
+async def search(
+    session: ReadSession, wanted: Wanted, *, within: Sequence[Area], on: date, page: PageRequest
+) -> tuple[Sequence[Resident], str | None]:
+    statement: Select[Any] = select(Resident).where(visible(within, on=on))
+    if wanted.name is not None:
+        statement = statement.where(_starts_with(Resident.name, wanted.name))
+    if wanted.pinyin is not None:
+        statement = statement.where(
+            or_(
+                _starts_with(Resident.name_pinyin, wanted.pinyin),
+                _starts_with(Resident.name_initials, wanted.pinyin),
+            )
+        )
+    if wanted.number_index is not None:
+        statement = statement.where(
+            Resident.id.in_(
+                select(IdentityDocument.resident_id).where(
+                    IdentityDocument.blind_index == wanted.number_index
+                )
+            )
+        )
+    if wanted.phone_index is not None:
+        statement = statement.where(
+            Resident.id.in_(
+                select(Phone.resident_id).where(Phone.blind_index == wanted.phone_index)
+            )
+        )
+    statement = pagination.keyset(
+        statement, Resident.id, after=page.after(tuple[UUID]), size=page.size
+    )
+    rows = (await session.scalars(statement)).all()
+    return pagination.cut(rows, page, keys=lambda row: (row.id,))
+
+
+def _starts_with(column: orm.InstrumentedAttribute[str], prefix: str) -> ColumnElement[bool]:
+    lower, upper = prefix_range(prefix)
+    return and_(column >= lower, column < upper)
+
+
+async def documents(session: ReadSession, ids: Collection[UUID]) -> dict[UUID, IdentityDocument]:
+    statement = select(IdentityDocument).where(IdentityDocument.resident_id.in_(ids))
+    return {row.resident_id: row for row in await session.scalars(statement)}
+
+
+async def phones(session: ReadSession, ids: Collection[UUID]) -> dict[UUID, list[Phone]]:
+    """In the order in which they were said."""
+    found: dict[UUID, list[Phone]] = defaultdict(list)
+    statement = select(Phone).where(Phone.resident_id.in_(ids)).order_by(Phone.ordinal)
+    for row in await session.scalars(statement):
+        found[row.resident_id].append(row)
+    return found
+
+
+async def accesses(
+    session: ReadSession, resident_id: UUID, *, page: PageRequest
+) -> tuple[Sequence[AccessRecord], str | None]:
+    statement = pagination.keyset(
+        select(AccessRecord).where(AccessRecord.resident_id == resident_id),
+        AccessRecord.id,
+        after=page.after(tuple[UUID]),
+        size=page.size,
+    )
+    rows = (await session.scalars(statement)).all()
+    return pagination.cut(rows, page, keys=lambda row: (row.id,))
+
+
+async def anyone(session: ReadSession) -> bool:
+    return bool(await session.scalar(select(exists().where(Resident.id.is_not(None)))))

@@ -1,0 +1,162 @@
+"""Residents: registered, read masked, updated in part, searched, revealed."""
+
+from datetime import date
+from enum import StrEnum
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import Field, StringConstraints
+
+from services.common.schemas import AreaCode, Instant, Line, Page, Paragraph, Schema
+from services.residents_api.schemas.codes import (
+    Education,
+    Ethnicity,
+    MaritalStatus,
+    PoliticalStatus,
+    PopulationType,
+    Sex,
+)
+
+Name = Annotated[Line, Field(max_length=60, examples=["张三"])]
+NumberText = Annotated[
+    str, StringConstraints(min_length=1, max_length=40), Field(examples=["519900199001010015"])
+]
+PhoneText = Annotated[
+    str, StringConstraints(min_length=1, max_length=40), Field(examples=["13800000000"])
+]
+KeeperCode = Annotated[
+    str,
+    StringConstraints(pattern=r"^([0-9]{2}|[0-9]{4}|[0-9]{6}|[0-9]{9}|[0-9]{12}|[0-9]{15})$"),
+    Field(examples=["510182104006"]),
+]
+
+
+class _Traits(Schema):
+    ethnicity: Ethnicity | None = None
+    education: Education | None = None
+    marital_status: MaritalStatus | None = None
+    political_status: PoliticalStatus | None = None
+    occupation: Line | None = None
+    employer: Line | None = None
+    registered_address: Line | None = None
+    note: Paragraph | None = None
+
+
+class ResidentCreate(_Traits):
+    """A person to register. Needs an identity number or a birth date.
+
+    Sex and birth date follow from the number; given beside it, they must agree with it.
+    """
+
+    name: Name
+    sex: Sex | None = None
+    birth_date: date | None = None
+    id_number: NumberText | None = None
+    phones: list[PhoneText] = Field(default=[], max_length=10)
+    population_type: PopulationType
+    area_code: KeeperCode | None = Field(
+        default=None,
+        description="Who keeps the record while the person lives nowhere known. By default the "
+        "caller's own division or grid.",
+    )
+
+
+class ResidentUpdate(_Traits):
+    """What to change: fields that are present. Null empties a field; a name cannot be emptied.
+
+    `phones` replaces all phones. An identity number and what follows from it cannot be emptied.
+    """
+
+    name: Name | None = None
+    sex: Sex | None = None
+    birth_date: date | None = None
+    id_number: NumberText | None = None
+    phones: list[PhoneText] | None = Field(default=None, max_length=10)
+    population_type: PopulationType | None = None
+
+
+class ResidentRead(Schema):
+    """A resident, masked. Plain values: `POST /v1/residents/{id}/reveal`."""
+
+    id: UUID
+    name: str = Field(description="Masked.", examples=["张*"])
+    sex: Sex | None
+    birth_date: date | None
+    id_number: str | None = Field(description="Masked.", examples=["519**************5"])
+    phones: list[str] = Field(description="Masked.", examples=[["138****0000"]])
+    population_type: PopulationType | None
+    ethnicity: Ethnicity | None
+    education: Education | None
+    marital_status: MaritalStatus | None
+    political_status: PoliticalStatus | None
+    occupation: str | None
+    area_code: str = Field(examples=["510182104006"])
+    version: int
+    created_at: Instant
+    updated_at: Instant
+
+
+class ResidentPage(Page):
+    items: list[ResidentRead]
+
+
+class ResidentSearch(Schema):
+    """Who is looked for. Several criteria must all hold; at least one of the first four is needed.
+
+    `name` finds names that begin with it; `pinyin` finds full pinyin (`zhangsan`) and initials
+    (`zs`) that begin with it. A look-up by number or phone is exact and leaves an audit row.
+    """
+
+    name: Name | None = None
+    pinyin: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9 ']{1,60}$")] | None = Field(
+        default=None, examples=["zhangs"]
+    )
+    id_number: NumberText | None = None
+    phone: PhoneText | None = None
+    area: AreaCode | None = None
+    page_size: int | None = Field(default=None, ge=1, le=2**31 - 1)
+    page_token: str | None = Field(default=None, max_length=1000)
+
+
+class RevealedField(StrEnum):
+    NAME = "name"
+    ID_NUMBER = "id_number"
+    PHONES = "phones"
+    EMPLOYER = "employer"
+    REGISTERED_ADDRESS = "registered_address"
+    NOTE = "note"
+
+
+class RevealRequest(Schema):
+    """Which plain values, and what for. Both are kept in the audit."""
+
+    purpose: Annotated[Line, Field(min_length=2, examples=["入户走访核实"])]
+    fields: list[RevealedField] = Field(min_length=1, max_length=len(RevealedField))
+
+
+class ResidentRevealed(Schema):
+    """The plain values asked for; null for what was not asked for or is not known."""
+
+    id: UUID
+    name: str | None
+    id_number: str | None
+    phones: list[str] | None
+    employer: str | None
+    registered_address: str | None
+    note: str | None
+
+
+class AccessRead(Schema):
+    """Somebody read plain values, or tried to."""
+
+    id: UUID
+    at: Instant
+    actor: str = Field(examples=["account:0198c1a4-0000-7000-8000-000000000000"])
+    act: str = Field(examples=["reveal"])
+    purpose: str
+    fields: list[str]
+    outcome: str = Field(examples=["granted"])
+
+
+class AccessPage(Page):
+    items: list[AccessRead]

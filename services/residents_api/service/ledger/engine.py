@@ -1,0 +1,265 @@
+"""Runs one import from its file to its end, resumably.
+
+First the whole file is read, checked in worker processes and staged; then it is merged in batches,
+each one transaction that also moves `applied_to` and the counters. So a killed import has applied
+whole batches or nothing, and whoever takes it over goes on with the next one.
+"""
+
+import asyncio
+import itertools
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+import structlog
+from sqlalchemy.exc import DBAPIError
+
+from services.common import telemetry
+from services.common.areas import Area
+from services.common.clock import Clock, today
+from services.common.database import ReadSession, Sessions, WriteSession
+from services.common.outbox import Publisher
+from services.residents_api.domain.ledger import LedgerUnreadable, open_ledger, records
+from services.residents_api.domain.sealing import SealBroken, Sealer
+from services.residents_api.models import LedgerImport, LedgerRow, LedgerStaging
+from services.residents_api.service.ledger import merging, preparing
+from services.residents_api.service.ledger.keeping import LedgerStore
+from services.residents_api.service.ledger.merging import Counts, Merge, Raced
+from services.residents_api.service.ledger.preparing import Job, Numbered, Prepared
+
+log = structlog.get_logger(__name__)
+
+LEASE = timedelta(seconds=60)
+_CHUNK_ROWS = 2_000
+_TRIES_AT_A_BATCH = 5
+
+
+class Cancelled(Exception):
+    """The import was asked to stop, or somebody else has taken it over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far an import is. `rows_total` is None until the file is read."""
+
+    phase: str
+    rows_done: int
+    rows_total: int | None
+
+
+Report = Callable[[Progress], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """What an import needs of the service it runs in. `pool` None: check in a thread."""
+
+    sessions: Sessions
+    publisher: Publisher
+    clock: Clock
+    sealer: Sealer
+    store: LedgerStore
+    pool: Executor | None
+    workers: int
+    keep_files: timedelta = timedelta(days=30)
+
+    async def execute(self, import_id: UUID, report: Report) -> None:
+        """Run a claimed import to its end. What goes wrong ends it as `failed`, with a code."""
+        try:
+            job = await self._load(import_id)
+            if job.applied_to is None:
+                await self._stage(job, report)
+                job = await self._load(import_id)
+            await self._merge(job, report)
+        except Cancelled:
+            await self._finish(import_id, state="cancelled")
+        except LedgerUnreadable as unreadable:
+            await self._finish(import_id, state="failed", failure=unreadable.code)
+        except (FileNotFoundError, SealBroken):
+            await self._finish(import_id, state="failed", failure="ledger.file_lost")
+        except (DBAPIError, OSError):
+            raise  # the database is away: whoever takes the import over goes on
+        except Exception as unforeseen:  # noqa: BLE001 - the import ends, the service goes on
+            telemetry.log_unforeseen(unforeseen)
+            await self._finish(import_id, state="failed", failure="internal.error")
+        else:
+            await self._finish(import_id, state="succeeded")
+
+    async def _load(self, import_id: UUID) -> LedgerImport:
+        async with self.sessions.read() as session:
+            return await session.get_one(LedgerImport, import_id)
+
+    # Reading and staging
+
+    async def _stage(self, job: LedgerImport, report: Report) -> None:
+        async with self.sessions.write() as session:
+            await _clear(session, job.id)
+        done = accepted = 0
+        async with self.store.opened(job.id, job.file_key) as path:
+            async for prepared in self._prepared(job, path):
+                await self._copy(prepared)
+                accepted += prepared.accepted
+                done += prepared.accepted + prepared.rejected
+                await self._alive(job.id)
+                report(Progress("reading", done, None))
+        async with self.sessions.write() as session:
+            await merging.join_rows(session, job.id)
+            await session.execute(
+                sa.update(LedgerImport)
+                .where(LedgerImport.id == job.id)
+                .values(
+                    rows_total=done,
+                    rows_accepted=accepted,
+                    rows_rejected=done - accepted,
+                    applied_to=0,
+                )
+            )
+
+    async def _prepared(self, job: LedgerImport, path: Path) -> AsyncIterator[Prepared]:
+        """Chunks of the file, checked: several at a time, handed over in order."""
+        constants = Job(job.id, job.village_code, today(self.clock), self.sealer)
+        loop = asyncio.get_running_loop()
+        chunks = await asyncio.to_thread(_chunks, path)
+        waiting: deque[asyncio.Future[Prepared]] = deque()
+        while chunk := await asyncio.to_thread(next, chunks, None):
+            # A short ledger is not worth starting processes for.
+            pool = self.pool if len(chunk) == _CHUNK_ROWS or waiting else None
+            waiting.append(loop.run_in_executor(pool, preparing.prepare, constants, chunk))
+            if len(waiting) > 2 * self.workers:
+                yield await waiting.popleft()
+        while waiting:
+            yield await waiting.popleft()
+
+    async def _copy(self, prepared: Prepared) -> None:
+        async with self.sessions.write() as session:
+            raw: Any = (await (await session.connection()).get_raw_connection()).driver_connection
+            for table, columns, content in (
+                (LedgerStaging.__tablename__, preparing.STAGING_COLUMNS, prepared.staging),
+                (LedgerRow.__tablename__, preparing.ROW_COLUMNS, prepared.rows),
+            ):
+                await raw.copy_to_table(table, source=_once(content), columns=columns)
+
+    # Merging
+
+    async def _merge(self, job: LedgerImport, report: Report) -> None:
+        assert job.rows_total is not None
+        assert job.applied_to is not None
+        merge = Merge(
+            job.id,
+            job.village_code,
+            tuple(Area.parse(area) for area in job.importer_areas),
+            today(self.clock),
+        )
+        report(Progress("merging", job.applied_to, job.rows_total))
+        if job.dry_run:
+            await self._merge_all_in_one(merge, job.rows_total, report)
+            return
+        for first in merging.batches(job.rows_total, applied_to=job.applied_to):
+            await self._alive(job.id)
+            for attempt in itertools.count(1):
+                try:
+                    async with self.sessions.write() as session:
+                        counts = await merging.merge_batch(session, merge, first=first)
+                        await _count(session, job.id, counts, end=first + merging.BATCH_ROWS)
+                    break
+                except Raced:
+                    if attempt == _TRIES_AT_A_BATCH:
+                        raise
+            done = min(first + merging.BATCH_ROWS, job.rows_total)
+            report(Progress("merging", done, job.rows_total))
+        await self.publisher.publish()
+
+    async def _merge_all_in_one(self, merge: Merge, rows: int, report: Report) -> None:
+        """A dry run does everything, then takes it back: one transaction, so batches see each other."""
+        total = Counts()
+        async with self.sessions.writing() as plain:
+            session = WriteSession(ReadSession(plain))
+            for first in merging.batches(rows, applied_to=0):
+                total.add(await merging.merge_batch(session, merge, first=first))
+                await session.execute(sa.text(merging.DROP_BATCH))
+                await self._alive(merge.import_id)
+                report(Progress("merging", min(first + merging.BATCH_ROWS, rows), rows))
+            codes = await merging.warnings(session, merge.import_id)
+            await plain.rollback()
+        async with self.sessions.write() as session:
+            await _count(session, merge.import_id, total, end=rows)
+            await merging.write_warnings(session, merge.import_id, codes)
+
+    # The job's row
+
+    async def _alive(self, import_id: UUID) -> None:
+        """Renew the lease. Raises Cancelled if the import was cancelled."""
+        async with self.sessions.write() as session:
+            row = await session.execute(
+                sa.update(LedgerImport)
+                .where(LedgerImport.id == import_id)
+                .values(lease_until=self.clock.now() + LEASE)
+                .returning(LedgerImport.cancel_requested)
+            )
+            if row.scalar_one():
+                raise Cancelled
+
+    async def _finish(self, import_id: UUID, *, state: str, failure: str | None = None) -> None:
+        position = await self.publisher.publish()
+        async with self.sessions.write() as session:
+            await session.execute(
+                sa.delete(LedgerStaging).where(LedgerStaging.import_id == import_id)
+            )
+            await session.execute(
+                sa.update(LedgerImport)
+                .where(LedgerImport.id == import_id)
+                .values(
+                    state=state,
+                    failure=failure,
+                    position=str(position),
+                    lease_until=None,
+                    finished_at=self.clock.now(),
+                )
+            )
+        log.info("import.finished", import_id=str(import_id), state=state, failure=failure)
+
+
+def _chunks(path: Path) -> Iterator[list[Numbered]]:
+    """The file's records, numbered through, in chunks. Raises LedgerUnreadable."""
+    numbered = (
+        Numbered(ordinal, sheet_number, record)
+        for ordinal, (sheet_number, record) in enumerate(_records(path))
+    )
+    while chunk := list(itertools.islice(numbered, _CHUNK_ROWS)):
+        yield chunk
+
+
+def _records(path: Path) -> Iterator[tuple[int, Any]]:
+    for sheet_number, sheet in enumerate(open_ledger(path)):
+        for record in records([sheet]):
+            yield sheet_number, record
+
+
+async def _once(content: bytes) -> AsyncIterator[bytes]:
+    yield content
+
+
+async def _clear(session: WriteSession, import_id: UUID) -> None:
+    await session.execute(sa.delete(LedgerStaging).where(LedgerStaging.import_id == import_id))
+    await session.execute(sa.delete(LedgerRow).where(LedgerRow.import_id == import_id))
+
+
+async def _count(session: WriteSession, import_id: UUID, counts: Counts, *, end: int) -> None:
+    await session.execute(
+        sa.update(LedgerImport)
+        .where(LedgerImport.id == import_id)
+        .values(
+            applied_to=end,
+            residents_created=LedgerImport.residents_created + counts.residents_created,
+            residents_updated=LedgerImport.residents_updated + counts.residents_updated,
+            residents_unchanged=LedgerImport.residents_unchanged + counts.residents_unchanged,
+            dwellings_created=LedgerImport.dwellings_created + counts.dwellings_created,
+            occupancies_created=LedgerImport.occupancies_created + counts.occupancies_created,
+        )
+    )

@@ -1,0 +1,174 @@
+"""What one worker process does with a chunk of a ledger: check, seal, and write COPY text.
+
+Everything that costs per row happens here, so that it spreads over processes; the parent only
+streams bytes into PostgreSQL.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from uuid import UUID
+
+from services.residents_api.domain import addresses, names
+from services.residents_api.domain.ledger import LedgerRow, Record, check
+from services.residents_api.domain.sealing import NUMBER, PHONE, STATEMENT_BYTES, Sealer
+from services.residents_api.models import STATED_FIELDS, LedgerStaging
+from services.residents_api.models import LedgerRow as LedgerRowTable
+
+STAGING_COLUMNS = tuple(column.name for column in LedgerStaging.__table__.columns)
+ROW_COLUMNS = tuple(column.name for column in LedgerRowTable.__table__.columns)
+
+_UNSAID = bytes(STATEMENT_BYTES)
+_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+_QUOTES = str.maketrans({"\\": "\\\\", '"': '\\"'})
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What is the same for every row of an import."""
+
+    import_id: UUID
+    village_code: str
+    today: date
+    sealer: Sealer
+
+
+@dataclass(frozen=True, slots=True)
+class Numbered:
+    """A record and its place in the file; the sheets are numbered because names may repeat."""
+
+    ordinal: int
+    sheet_number: int
+    record: Record
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """COPY text for the two tables, and how many rows went where."""
+
+    staging: bytes
+    rows: bytes
+    accepted: int
+    rejected: int
+
+
+def prepare(job: Job, records: Sequence[Numbered]) -> Prepared:
+    staging: list[str] = []
+    rows: list[str] = []
+    for numbered in records:
+        row = check(numbered.record, today=job.today)
+        rows.append(_outcome(job, numbered, row))
+        if not row.rejected:
+            staging.append(_staged(job, numbered, row))
+    return Prepared(
+        staging="".join(staging).encode(),
+        rows="".join(rows).encode(),
+        accepted=len(staging),
+        rejected=len(records) - len(staging),
+    )
+
+
+def _outcome(job: Job, numbered: Numbered, row: LedgerRow) -> str:
+    masked = (
+        '{"phone": "' + row.phone_invalid.translate(_QUOTES) + '"}' if row.phone_invalid else None
+    )
+    values = {
+        "import_id": str(job.import_id),
+        "sheet_number": str(numbered.sheet_number),
+        "row": str(row.row),
+        "sheet": row.sheet,
+        "outcome": "rejected" if row.rejected else "accepted",
+        "codes": _array(row.codes),
+        "masked": masked,
+    }
+    return _line(values[column] for column in ROW_COLUMNS)
+
+
+def _staged(job: Job, numbered: Numbered, row: LedgerRow) -> str:
+    assert row.name is not None
+    sealer = job.sealer
+    dwelling_key = addresses.address_key(
+        job.village_code,
+        compound=row.compound,
+        building=row.building,
+        unit=row.unit,
+        room=row.room,
+    )
+    weak_key = sealer.statement("person", f"{dwelling_key}|{row.name}|{row.birth_date}")
+    blind_index = sealer.blind_index(NUMBER, row.id_number) if row.id_number else None
+    pinyin, initials = names.pinyin(row.name)
+    values: dict[str, str | None] = {
+        "import_id": str(job.import_id),
+        "ordinal": str(numbered.ordinal),
+        "home_ordinal": str(numbered.ordinal),
+        "sheet_number": str(numbered.sheet_number),
+        "row": str(row.row),
+        "person_key": _bytea(blind_index or weak_key),
+        "weak_key": _bytea(weak_key),
+        "blind_index": _bytea(blind_index),
+        "number": _bytea(
+            sealer.seal(NUMBER, row.id_number, blind_index=blind_index)
+            if row.id_number and blind_index
+            else None
+        ),
+        "dwelling_key": dwelling_key,
+        "compound": row.compound,
+        "building": row.building,
+        "unit": row.unit,
+        "room": row.room,
+        "grid_code": addresses.grid_code(job.village_code, row.grid),
+        "name": row.name,
+        "name_pinyin": pinyin,
+        "name_initials": initials,
+        "tenure": row.tenure,
+        "relation_to_head": row.relation_to_head,
+        "start_date": _date(row.start_date),
+        "phones": _array(_sealed_phones(sealer, row.phones)),
+        "labels": _array(row.labels),
+        "said": _bytea(_said(sealer, row, dwelling_key)),
+    }
+    for field_name in STATED_FIELDS:
+        values[field_name] = _text(getattr(row, field_name))
+    return _line(values[column] for column in STAGING_COLUMNS)
+
+
+def _sealed_phones(sealer: Sealer, phones: Iterable[str]) -> list[str]:
+    sealed: list[str] = []
+    for phone in phones:
+        blind_index = sealer.blind_index(PHONE, phone)
+        number = sealer.seal(PHONE, phone, blind_index=blind_index)
+        sealed.append(f"{blind_index.hex()}:{number.hex()}")
+    return sealed
+
+
+def _said(sealer: Sealer, row: LedgerRow, dwelling_key: str) -> bytes:
+    """A hash per stated field, zeros where the row says nothing, in the order of `STATED`."""
+    said = [
+        sealer.statement(field_name, text) if (text := _text(getattr(row, field_name))) else _UNSAID
+        for field_name in STATED_FIELDS
+    ]
+    said.append(sealer.statement("phones", ",".join(sorted(row.phones))) if row.phones else _UNSAID)
+    said.append(sealer.statement("dwelling", dwelling_key))
+    lives = f"{dwelling_key}|{row.tenure}|{row.relation_to_head}|{row.start_date}"
+    said.append(sealer.statement("occupancy", lives))
+    return b"".join(said)
+
+
+def _text(value: str | date | None) -> str | None:
+    return value.isoformat() if isinstance(value, date) else value
+
+
+def _date(value: date | None) -> str | None:
+    return value.isoformat() if value else None
+
+
+def _bytea(value: bytes | None) -> str | None:
+    return "\\x" + value.hex() if value is not None else None
+
+
+def _array(values: Iterable[str]) -> str:
+    return "{" + ",".join(f'"{value.translate(_QUOTES)}"' for value in values) + "}"
+
+
+def _line(values: Iterable[str | None]) -> str:
+    return "\t".join("\\N" if v is None else v.translate(_ESCAPES) for v in values) + "\n"
