@@ -8,15 +8,19 @@ import os
 import pwd
 import secrets
 import shutil
+import signal
 import stat
 import subprocess
 import tempfile
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict
 from urllib.parse import quote
 
 from services.cli.failures import Failure
+from services.cli.lifeline import end_with_parent
 
 VERSION = 18
 SUPERUSER = "postgres"
@@ -63,30 +67,76 @@ class EmbeddedPostgres:
         return self.directory.exists() and self._control("status").returncode == 0
 
     def start(self) -> None:
-        """Initialise if new, and start unless it runs. Raises Failure."""
-        _make_reachable(self.directory)
-        if not (self.directory / "PG_VERSION").exists():
-            self._initialise()
-        version = (self.directory / "PG_VERSION").read_text().strip()
-        if version != str(VERSION):
-            raise Failure(
-                f"The data directory holds a PostgreSQL {version} database; this is for {VERSION}."
-            )
+        """Initialise if new, and start unless it runs; it goes on without us. Raises Failure."""
+        self._prepare()
         if self.running:
             return
-        log = self.directory / "server.log"
-        self._run("chmod", "700", str(self.directory))
         started = self._control(
-            "start", "-w", "-t", "60", "-l", str(log), "-o", f"-k {self._new_socket_directory()}"
+            "start", "-w", "-t", "60", "-l", str(self._log), "-o", f"-k {self._socket_directory()}"
         )
         if started.returncode != 0:
-            raise Failure(f"PostgreSQL did not start; {log} says why.")
+            raise Failure(f"PostgreSQL did not start; {self._log} says why.")
+
+    def run(self) -> "subprocess.Popen[bytes]":
+        """Start as a child of this process, which it does not outlive. Raises Failure.
+
+        Call it from the main thread (see `lifeline`), and `stop()` at the end.
+        """
+        self._prepare()
+        if self.running:
+            # Left behind by one who was killed, and perhaps on its way down.
+            self.stop()
+        with self._log.open("ab") as log:
+            server = subprocess.Popen[bytes](
+                [
+                    str(binary("postgres")),
+                    "-D",
+                    str(self.directory),
+                    "-k",
+                    self._socket_directory(),
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env={"PATH": os.defpath, "LANG": "C.UTF-8"},
+                preexec_fn=end_with_parent(signal.SIGINT),
+                **_apart(),
+            )
+        deadline = time.monotonic() + 60
+        while not self._accepts(server.pid):
+            if server.poll() is not None or time.monotonic() > deadline:
+                self.stop()
+                raise Failure(f"PostgreSQL did not start; {self._log} says why.")
+            time.sleep(0.02)
+        return server
 
     def stop(self) -> None:
         socket_directory = self.socket_directory() if self.running else None
         self._control("stop", "-w", "-m", "fast")
         if socket_directory is not None and socket_directory.parent == Path(tempfile.gettempdir()):
             shutil.rmtree(socket_directory, ignore_errors=True)
+
+    @property
+    def _log(self) -> Path:
+        return self.directory / "server.log"
+
+    def _prepare(self) -> None:
+        if not (self.directory / "PG_VERSION").exists():
+            self._initialise()
+        _make_reachable(self.directory)
+        version = (self.directory / "PG_VERSION").read_text().strip()
+        if version != str(VERSION):
+            raise Failure(
+                f"The data directory holds a PostgreSQL {version} database; this is for {VERSION}."
+            )
+
+    def _accepts(self, pid: int) -> bool:
+        """Whether the server with this process id says that it takes connections."""
+        try:
+            lines = (self.directory / "postmaster.pid").read_text().splitlines()
+        except FileNotFoundError:
+            return False
+        return len(lines) > 7 and lines[0] == str(pid) and lines[7].strip() == "ready"
 
     def url(self, *, role: str = SUPERUSER, password: str | None = None, database: str) -> str:
         secret = quote(password or self.password, safe="")
@@ -99,6 +149,10 @@ class EmbeddedPostgres:
         return Path(lines[4])
 
     def _initialise(self) -> None:
+        # Under another name until it is whole: one that was interrupted half-way starts never.
+        unfinished = self.directory.with_name(f"{self.directory.name}.new")
+        shutil.rmtree(unfinished, ignore_errors=True)
+        _make_reachable(unfinished)
         with tempfile.NamedTemporaryFile("w", prefix="shequ-") as file:
             file.write(self.password)
             file.flush()
@@ -112,39 +166,60 @@ class EmbeddedPostgres:
                 "--encoding=UTF8",
                 "--locale=C.UTF-8",
                 "-D",
-                str(self.directory),
+                str(unfinished),
             )
         if made.returncode != 0:
             raise Failure(f"PostgreSQL could not make a database in {self.directory}.")
-        with (self.directory / "postgresql.conf").open("a") as file:
+        with (unfinished / "postgresql.conf").open("a") as file:
             file.writelines(f"{name} = '{value}'\n" for name, value in self.settings.items())
+        try:
+            unfinished.rename(self.directory)
+        except OSError as refused:
+            raise Failure(f"{self.directory} cannot hold a database: {refused.strerror}.") from None
 
-    def _new_socket_directory(self) -> Path:
-        if len(str(self.directory)) <= _LONGEST_SOCKET_DIRECTORY:
-            return self.directory
+    def _socket_directory(self) -> str:
+        if len(os.fsencode(self.directory)) <= _LONGEST_SOCKET_DIRECTORY:
+            return str(self.directory)
         made = Path(tempfile.gettempdir()) / f"shequ-{secrets.token_hex(4)}"
         made.mkdir(mode=0o700)
         if (owner := _owner()) is not None:
             shutil.chown(made, owner)
-        return made
+        return str(made)
 
     def _control(self, *arguments: str) -> subprocess.CompletedProcess[bytes]:
         return self._run(str(binary("pg_ctl")), "-D", str(self.directory), *arguments)
 
-    def _run(self, *command: str) -> subprocess.CompletedProcess[bytes]:
-        # A session of its own: Ctrl-C in the terminal must not reach the server before us.
+    def _run(self, *command: str) -> "subprocess.CompletedProcess[bytes]":
         return subprocess.run(  # noqa: S603 - our own binaries and arguments
             command,
             check=False,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            start_new_session=True,
-            cwd="/",
-            user=_owner(),
-            group=_owner(),
-            extra_groups=[] if _owner() is not None else None,
+            **_apart(),
         )
+
+
+class _Apart(TypedDict):
+    start_new_session: bool
+    cwd: str
+    user: str | None
+    group: str | None
+    extra_groups: list[str] | None
+
+
+def _apart() -> _Apart:
+    """A session of its own, for Ctrl-C in the terminal must not reach the server before us; and
+    the user of its own.
+    """
+    owner = _owner()
+    return {
+        "start_new_session": True,
+        "cwd": "/",
+        "user": owner,
+        "group": owner,
+        "extra_groups": [] if owner is not None else None,
+    }
 
 
 def _binaries() -> Path:
@@ -173,7 +248,13 @@ def _make_reachable(directory: Path) -> None:
     try:
         pwd.getpwnam(owner)
     except KeyError:
-        subprocess.run(["useradd", "--system", owner], check=True)  # noqa: S603, S607
+        try:
+            subprocess.run(["useradd", "--system", owner], check=True)  # noqa: S603, S607
+        except (OSError, subprocess.CalledProcessError):
+            raise Failure(
+                f"PostgreSQL does not run as root, and no user {owner} could be made for it;"
+                " make one, or start as another user."
+            ) from None
     binaries = _binaries()
     for path in (directory, binaries):
         for parent in path.parents:

@@ -109,10 +109,10 @@ def install(app: FastAPI, refusals: Refusals) -> None:
 
     for kind in (Problem, RequestValidationError, HTTPException):
         app.add_exception_handler(kind, handle)
-    app.add_middleware(_AnythingElse, refusals=refusals)
+    app.add_middleware(AnythingElse, refusals=refusals)
 
 
-class _AnythingElse:
+class AnythingElse:
     """Answers what has no handler of its own, before the server prints it with all its values."""
 
     def __init__(self, app: ASGIApp, *, refusals: Refusals) -> None:
@@ -166,9 +166,15 @@ def _cause(raised: DBAPIError) -> BaseException | None:
     return raised.orig.__cause__ if raised.orig is not None else None
 
 
+def sqlstate(raised: BaseException) -> str:
+    """PostgreSQL's code of what went wrong; empty if it was not PostgreSQL that refused."""
+    cause = _cause(raised) if isinstance(raised, DBAPIError) else raised
+    return str(getattr(cause, "sqlstate", None) or "")
+
+
 def _database(raised: DBAPIError) -> Problem:
     cause = _cause(raised)
-    state = str(getattr(cause, "sqlstate", None) or "")
+    state = sqlstate(raised)
     # 22: a value PostgreSQL cannot hold (a NUL, a number out of range). The schema should have
     # refused it; until it does, the caller still gets told that it is their input.
     if state.startswith("22") or isinstance(cause, DriverDataError | UnicodeError):

@@ -119,6 +119,9 @@ async def feed(
         # A page of other types only has moved the cursor: hand that over rather than wait again.
         if page.events or page.next != after or remaining <= 0:
             return page
+        if await request.is_disconnected():
+            # Nobody waits for this answer any more, and a server that stops would wait for it.
+            return page
         await source.notifications.wait(timeout=min(remaining, 1.0))
 
 

@@ -1,0 +1,1 @@
+"""Labels and targeting: tags, audiences, campaigns and the inbox."""

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from services.residents_api.domain import numerals
-from services.residents_api.domain.cells import compatible, says_nothing
+from services.residents_api.domain.cells import compatible, says_nothing, text_of
 
 # Longer text is no name of a place, and too long for the key of an index.
 MAX_COMPOUND_CHARACTERS = 60
@@ -37,7 +37,7 @@ _GROUPED = re.compile(
 )
 _GROUP = re.compile(rf"第?([0-9]+|{_HAN_NUMBER})(村民小组|居民小组|小组|组|社|队)?")
 _COMPOSITE = re.compile(
-    r"[0-9A-Z]-[0-9A-Z]|[栋幢]|单元|[0-9]号楼|[0-9一二三四五六七八九十](?:组(?!团)|社(?!区)|队)"
+    r"(?:^|[^0-9A-Z])[0-9A-Z]{1,2}-[0-9A-Z]|[栋幢]|单元|[0-9]号楼|[0-9一二三四五六七八九十](?:组(?!团)|社(?!区)|队)"
 )
 _NUMBERED = re.compile(rf"第?({_NUMBER})(?:号?[栋幢座]|号楼|#[栋幢座楼]?|楼|号)?")
 _SUFFIXED = re.compile(r"(.*[0-9A-Z])(?:号?[栋幢座]|号楼|#[栋幢座楼]?|楼|号)")
@@ -103,7 +103,7 @@ def locate(parts: Parts) -> Dwelling | None:
         building, unit, room = split.building, split.unit, split.room
     elif building and is_composite(building) and _holds_more(split := split_address(building)):
         compound = compound or split.compound
-        building, unit, room = _below(split, unit, room)
+        building, unit, room = _below(building, split, unit, room)
     elif unit and not room and is_composite(unit):
         split = split_address(unit)
         unit, room = split.unit, split.room
@@ -137,10 +137,7 @@ def split_address(text: str) -> Parts:
     if found is None:
         return Parts(compound=_place(text))
     building, unit, room = found["building"] or "", found["unit"] or "", found["room"] or ""
-    if room:
-        building, unit, room = _dashed(building, unit, room)
-    elif building and not unit and "-" in building:
-        building, _, unit = building.partition("-")
+    building, unit, room = _dashed(building, unit, room)
     return Parts(compound=_place(found["prefix"]), building=building, unit=unit, room=room)
 
 
@@ -148,10 +145,9 @@ def split_address(text: str) -> Parts:
 def is_composite(text: str) -> bool:
     """Whether a cell of one level holds several: 3-2-201, 3栋201, 2组15号."""
     tidy = _tidy(text)
-    # "3栋" and "2组" are one level; what comes after them is another.
-    return bool(_COMPOSITE.search(tidy)) and not (
-        _NUMBERED.fullmatch(tidy) or _GROUP.fullmatch(tidy)
-    )
+    # "3栋", "2单元" and "2组" are one level; what comes after them is another.
+    one = _NUMBERED.fullmatch(tidy) or _UNIT.fullmatch(tidy) or _GROUP.fullmatch(tidy)
+    return one is None and _COMPOSITE.search(tidy) is not None
 
 
 @_once
@@ -209,7 +205,7 @@ def normal_room(text: str) -> str:
 def _tidy(text: str) -> str:
     if not text:
         return ""
-    text = _SPACES.sub("", compatible(text)).upper()
+    text = _SPACES.sub("", compatible(text_of(text))).upper()
     # The patterns below try every split of a text: they are for addresses, not for essays.
     if says_nothing(text) or len(text) > _MAX_ADDRESS_CHARACTERS:
         return ""
@@ -228,37 +224,37 @@ def _number(text: str) -> str:
 
 
 def _dashed(building: str, unit: str, room: str) -> tuple[str, str, str]:
-    """Spread the dashes of a room over the levels above it that were not said."""
-    parts = room.split("-")
-    if not building and not unit:
-        if len(parts) == 2:
-            return parts[0], "", parts[1]
-        if len(parts) > 2:
-            return parts[0], parts[1], "-".join(parts[2:])
-    elif not unit and len(parts) == 2:
-        return building, parts[0], parts[1]
-    return building, unit, room
+    """Spread a room with dashes over the levels above it that were not said.
+
+    3-2-201 and 3-201 begin with a building; 301-1 is a part of room 301.
+    """
+    first, *rest = room.split("-")
+    if not rest or unit or len(first) > 2:
+        return building, unit, room
+    if building:
+        # 2-201 below building 3 begins with a unit, 3-1 may be anything.
+        has_unit = len(rest) == 1 and len(rest[0]) > 2
+        return (building, first, rest[0]) if has_unit else (building, "", room)
+    if len(rest) == 1 or len(rest[0]) > 2:
+        return first, "", "-".join(rest)
+    return first, rest[0], "-".join(rest[1:])
 
 
 def _without_repeats(building: str, unit: str, room: str) -> tuple[str, str]:
     """Unit and room, of a room cell that repeats the building's and unit's numbers."""
-    parts = room.split("-")
-    if len(parts) > 1 and building and _same(parts[0], building):
-        if len(parts) == 2 or not unit:
-            return (unit, parts[1]) if len(parts) == 2 else (parts[1], "-".join(parts[2:]))
-        if _same(parts[1], unit):
-            return unit, "-".join(parts[2:])
-    if len(parts) == 2 and unit and _same(parts[0], unit):
-        return unit, parts[1]
-    if len(parts) == 2 and building and not unit:
-        return parts[0], parts[1]
-    if is_composite(room) and (split := split_address(room)).room:
-        return split.unit or unit, split.room
+    first, *rest = room.split("-")
+    if len(rest) == 2 and _same(first, building) and (not unit or _same(rest[0], unit)):
+        return unit or rest[0], rest[1]
+    if len(rest) == 1 and (_same(first, building) or _same(first, unit)):
+        return unit, rest[0]
+    if not rest and is_composite(room) and (split := split_address(room)).room:
+        return unit or split.unit, split.room
+    _, unit, room = _dashed(building, unit, room)
     return unit, room
 
 
 def _same(part: str, level: str) -> bool:
-    return _number(part) in (normal_building(level), normal_unit(level))
+    return bool(level) and _number(part) in (normal_building(level), normal_unit(level))
 
 
 def _holds_more(split: Parts) -> bool:
@@ -266,11 +262,15 @@ def _holds_more(split: Parts) -> bool:
     return bool(split.unit or split.room) or not re.search("[0-9A-Z][栋幢座]", split.compound)
 
 
-def _below(split: Parts, unit: str, room: str) -> tuple[str, str, str]:
+def _below(building: str, split: Parts, unit: str, room: str) -> tuple[str, str, str]:
     """Building, unit and room of a building cell that held more, beside what the others said."""
-    if room and not split.unit and split.building and split.room:
-        # 3-2 beside a room column is building and unit.
-        return split.building, unit or split.room, room
+    if room and split.room and not split.unit:
+        # 3-2 beside a room is building and unit, or the name of a building (A-3).
+        if _same(split.room, unit):
+            return split.building, unit, room
+        if not unit and split.building.isdecimal():
+            return split.building, split.room, room
+        return building, unit, room
     return split.building, unit or split.unit, room or split.room
 
 

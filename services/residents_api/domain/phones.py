@@ -30,7 +30,7 @@ _DIGITS = re.compile(r"[0-9]+")
 # of firms (400, 800, 95xxx) and landlines without area code are not kept: nothing in a ledger
 # says which area code is meant.
 _CALLABLE = re.compile(
-    r"(?:\+?86|0086)?(?:0?1[3-9][0-9]{9}|0?(?:10|2[0-9])[2-8][0-9]{7}|0?[3-9][0-9]{2}[2-8][0-9]{6,7})"
+    r"(?:\+?86|0086)?(?:0?1[3-9][0-9]{9}|0?(?:10|2[0-9])[2-8][0-9]{7}|0?(?!400|800)[3-9][0-9]{2}[2-8][0-9]{6,7})"
 )
 # The longest number written with spaces: +86 028 8370 1234.
 _MOST_GROUPS = 5

@@ -48,6 +48,12 @@ _MULTI_SAID = " || ".join(
     + [_all_said(name) for name in ("phones", "dwelling", "occupancy")]
 )
 
+# Without fresh statistics the planner takes a new import for a handful of rows, and loops.
+COUNT_ON = (
+    "ANALYZE ledger_staging (import_id, ordinal, home_ordinal, person_key, weak_key, blind_index)",
+    "ANALYZE ledger_row (import_id, sheet_number, row)",
+)
+
 # Rows of one person that stand apart move into the batch of the first. Rows without a number
 # belong to the person with one of the same name and birth date in the same dwelling.
 JOIN_UNNUMBERED = """
@@ -132,7 +138,7 @@ INDEX = (
     "CREATE INDEX ON person (person_key)",
     "CREATE INDEX ON resolved (person_key)",
     "CREATE INDEX ON resolved (resident_id)",
-    "ANALYZE batch_row, person, resolved",
+    "ANALYZE batch_row (person_key, dwelling_key), person (person_key, blind_index), resolved",
 )
 
 # Locked in the order of ids, so that two imports cannot wait for each other.
@@ -201,7 +207,7 @@ SELECT r.id, {
  WHERE NOT k.elsewhere
 """
 
-INDEX_CHANGES = ("CREATE INDEX ON change (id)", "ANALYZE change")
+INDEX_CHANGES = ("CREATE INDEX ON change (id)", "ANALYZE change (id)")
 
 NEW_PHONES = """
 WITH said AS (

@@ -1,9 +1,7 @@
 """Imports of ledgers as jobs: asked for, claimed by one worker at a time, cancelled, looked at."""
 
 import asyncio
-import multiprocessing
 from collections.abc import AsyncGenerator, Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -21,7 +19,7 @@ from services.common.outbox import Publisher
 from services.residents_api.errors import ImportFinished
 from services.residents_api.models import LedgerImport
 from services.residents_api.schemas.imports import ImportState
-from services.residents_api.service.ledger.engine import LEASE, Engine, Progress
+from services.residents_api.service.ledger.engine import LEASE, Engine, Progress, Workers
 from services.residents_api.service.ledger.keeping import LedgerStore
 from services.residents_api.service.sealing import sealer
 from services.residents_api.settings import Settings
@@ -30,10 +28,6 @@ log = structlog.get_logger(__name__)
 
 SERVICE = "residents_api"
 _LOOK_SECONDS = 0.5
-
-
-def store(settings: Settings) -> LedgerStore:
-    return LedgerStore(settings.ledger_directory, sealer(settings))
 
 
 async def ask(
@@ -85,19 +79,19 @@ async def engine(
     settings: Settings, *, sessions: Sessions, publisher: Publisher, clock: Clock
 ) -> AsyncGenerator[Engine]:
     """An import engine with its worker processes, which start when a long ledger needs them."""
-    with ProcessPoolExecutor(
-        settings.import_processes, mp_context=multiprocessing.get_context("spawn")
-    ) as pool:
+    workers = Workers(settings.import_processes)
+    try:
         yield Engine(
             sessions=sessions,
             publisher=publisher,
             clock=clock,
             sealer=sealer(settings),
-            store=store(settings),
-            pool=pool,
-            workers=settings.import_processes,
+            store=LedgerStore(settings.ledger_directory, sealer(settings)),
+            workers=workers,
             keep_files=timedelta(days=settings.ledger_keep_days),
         )
+    finally:
+        workers.close()
 
 
 async def work(engine: Engine) -> None:

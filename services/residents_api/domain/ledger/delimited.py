@@ -38,11 +38,11 @@ def open_text(path: Path) -> Sheet:
         raise LedgerUnreadable("ledger.too_large")
     encoding = _encoding(path)
     best: Sheet | None = None
-    blank = True
+    blank = False
     for delimiter in _DELIMITERS:
         read = partial(_rows, path, encoding, delimiter)
         first = list(islice(read(), headers.SEARCHED_ROWS))
-        blank = blank and all(is_blank([str(cell).strip() for cell in cells]) for _, cells in first)
+        blank = blank or all(is_blank([str(cell).strip() for cell in cells]) for _, cells in first)
         header = headers.find(first)
         if header and (best is None or len(header.columns) > len(best.header.columns)):
             best = Sheet("", header, read)

@@ -41,8 +41,8 @@ class Header:
 
     `row` is the last row of the header, as a person counts. `columns` are counted from 0;
     more than one only for phones and labels. `ignored` are headings nothing is read from;
-    `printed` are the header's rows as they stand and `names` what stands above the persons'
-    names: by them a repetition is known.
+    `printed` are the header's rows as they stand and `names` what may stand above the
+    persons' names: by them a repetition is known.
     """
 
     row: int
@@ -86,7 +86,11 @@ def find(rows: Sequence[Row]) -> Header | None:
             _combined(above, headings, cells),
             printed=(_texts(above), _texts(headings)),
         )
-        if alone and paired and len(paired.columns) < len(alone.columns):
+        if (
+            alone
+            and paired
+            and (paired.columns == alone.columns or len(paired.columns) < len(alone.columns))
+        ):
             paired = None
         header = paired or alone
         if header and (best is None or len(header.columns) > len(best.columns)):
@@ -98,11 +102,11 @@ def find(rows: Sequence[Row]) -> Header | None:
 def repeated(row: Row, header: Header) -> Header | None:
     """The header that a later row is: a printed page's repetition, or that of another table."""
     number, cells = row
-    column = header.columns["name"][0]
-    name = cells[column] if column < len(cells) else None
     # Called for every row of data, so first whether it can be a header at all.
-    likely = name in FIELD_OF_WORD or name in header.names
-    if not likely and (name or len(header.printed) == 1):
+    likely = any(name in cells for name in header.names)
+    if not likely and (len(header.printed) == 1 or not cells):
+        return None
+    if not likely and text_of(cells[0]) not in {texts[0] for texts in header.printed if texts}:
         return None
     headings = [_heading(cell) for cell in cells]
     if _texts(headings) in header.printed:
@@ -195,5 +199,5 @@ def _header(
     if "name" not in columns or len(columns) < 2:
         return None
     column = columns["name"][0]
-    names = frozenset(texts[column] for texts in printed if column < len(texts)) - {""}
-    return Header(row, columns, tuple(ignored), printed, names)
+    names = frozenset(texts[column] for texts in printed if column < len(texts)) | {"姓名"}
+    return Header(row, columns, tuple(ignored), printed, names - {""})

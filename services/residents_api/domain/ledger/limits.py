@@ -5,6 +5,7 @@
 MAX_CELLS = 25_000_000
 MAX_COLUMNS = 256
 MAX_SHEETS = 256
+MAX_MERGES = 2_000_000
 # All parts of an XLSX that are read, uncompressed; a cell is some 40 bytes of XML.
 MAX_XLSX_BYTES = 1_500_000_000
 # One object per string: these are the strings of the whole workbook.

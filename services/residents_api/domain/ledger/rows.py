@@ -150,10 +150,10 @@ def check(record: Record, *, today: date) -> LedgerRow:
 
 def _name(cell: Cell, codes: set[RowCode]) -> str | None:
     name = names.normalise(text_of(cell))
-    if len(name) <= MAX_NAME_CHARACTERS and name.lower() not in NOTHING_WORDS:
-        # Digits and marks alone are nobody's name.
-        if name.isalpha() or any(map(str.isalpha, name)):
-            return name
+    # Digits and marks alone are nobody's name.
+    lettered = name.isalpha() or any(map(str.isalpha, name))
+    if lettered and len(name) <= MAX_NAME_CHARACTERS and name.lower() not in NOTHING_WORDS:
+        return name
     codes.add("name.missing")
     return None
 

@@ -12,6 +12,7 @@ from struct import error as struct_error
 from services.residents_api.domain.ledger.limits import (
     MAX_CELLS,
     MAX_COLUMNS,
+    MAX_MERGES,
     MAX_SHEETS,
     MAX_XLS_BYTES,
 )
@@ -30,6 +31,7 @@ _FILEPASS = 0x002F
 _CELLS = {0x0006, 0x00D6, 0x00FD, 0x0201, 0x0203, 0x0204, 0x0205, 0x027E, 0x0406}
 # Records that begin with row and first column and end with the last column.
 _CELL_RUNS = {0x00BD, 0x00BE}
+_MERGED = 0x00E5
 
 _SHORT = Struct("<H")
 _PAIR = Struct("<HH")
@@ -50,7 +52,7 @@ def check(path: Path) -> None:
 
 
 def _measure(stream: bytes) -> None:
-    sheets = cells = rows = columns = 0
+    sheets = cells = rows = columns = merges = 0
     for kind, start, length in _records(stream):
         if kind in _BOF:
             sheets += 1
@@ -58,6 +60,8 @@ def _measure(stream: bytes) -> None:
             rows = columns = 0
         elif kind == _FILEPASS:
             raise LedgerUnreadable("ledger.encrypted")
+        elif kind == _MERGED:
+            merges += length // 8
         elif (kind in _CELLS or kind in _CELL_RUNS) and length >= 4:
             row, column = _PAIR.unpack_from(stream, start)
             if kind in _CELL_RUNS:
@@ -65,7 +69,7 @@ def _measure(stream: bytes) -> None:
             rows, columns = max(rows, row + 1), max(columns, column + 1)
             if columns > MAX_COLUMNS or cells + rows * columns > MAX_CELLS:
                 raise LedgerUnreadable("ledger.too_large")
-    if sheets > MAX_SHEETS:
+    if sheets > MAX_SHEETS or merges > MAX_MERGES:
         raise LedgerUnreadable("ledger.too_large")
     if not sheets:
         raise LedgerUnreadable("ledger.format")

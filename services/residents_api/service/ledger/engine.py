@@ -7,9 +7,11 @@ whole batches or nothing, and whoever takes it over goes on with the next one.
 
 import asyncio
 import itertools
+import multiprocessing
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
-from concurrent.futures import Executor
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -20,7 +22,7 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.exc import DBAPIError
 
-from services.common import telemetry
+from services.common import errors, telemetry
 from services.common.areas import Area
 from services.common.clock import Clock, today
 from services.common.database import ReadSession, Sessions, WriteSession
@@ -37,6 +39,7 @@ log = structlog.get_logger(__name__)
 
 LEASE = timedelta(seconds=60)
 _CHUNK_ROWS = 2_000
+_CHUNKS_AHEAD = 8
 _TRIES_AT_A_BATCH = 5
 
 
@@ -58,15 +61,14 @@ Report = Callable[[Progress], None]
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """What an import needs of the service it runs in. `pool` None: check in a thread."""
+    """What an import needs of the service it runs in."""
 
     sessions: Sessions
     publisher: Publisher
     clock: Clock
     sealer: Sealer
     store: LedgerStore
-    pool: Executor | None
-    workers: int
+    workers: "Workers"
     keep_files: timedelta = timedelta(days=30)
 
     async def execute(self, import_id: UUID, report: Report) -> None:
@@ -124,17 +126,20 @@ class Engine:
     async def _prepared(self, job: LedgerImport, path: Path) -> AsyncIterator[Prepared]:
         """Chunks of the file, checked: several at a time, handed over in order."""
         constants = Job(job.id, job.village_code, today(self.clock), self.sealer)
-        loop = asyncio.get_running_loop()
         chunks = await asyncio.to_thread(_chunks, path)
         waiting: deque[asyncio.Future[Prepared]] = deque()
-        while chunk := await asyncio.to_thread(next, chunks, None):
-            # A short ledger is not worth starting processes for.
-            pool = self.pool if len(chunk) == _CHUNK_ROWS or waiting else None
-            waiting.append(loop.run_in_executor(pool, preparing.prepare, constants, chunk))
-            if len(waiting) > 2 * self.workers:
+        try:
+            while chunk := await asyncio.to_thread(next, chunks, None):
+                # A short ledger is not worth starting processes for.
+                pool = self.workers if len(chunk) == _CHUNK_ROWS or waiting else None
+                waiting.append(_submit(pool, constants, chunk))
+                if len(waiting) > _CHUNKS_AHEAD:
+                    yield await waiting.popleft()
+            while waiting:
                 yield await waiting.popleft()
-        while waiting:
-            yield await waiting.popleft()
+        finally:
+            for unwanted in waiting:
+                unwanted.cancel()
 
     async def _copy(self, prepared: Prepared) -> None:
         async with self.sessions.write() as session:
@@ -168,8 +173,8 @@ class Engine:
                         counts = await merging.merge_batch(session, merge, first=first)
                         await _count(session, job.id, counts, end=first + merging.BATCH_ROWS)
                     break
-                except Raced:
-                    if attempt == _TRIES_AT_A_BATCH:
+                except (Raced, DBAPIError) as raced:
+                    if attempt == _TRIES_AT_A_BATCH or not _worth_another_try(raced):
                         raise
             done = min(first + merging.BATCH_ROWS, job.rows_total)
             report(Progress("merging", done, job.rows_total))
@@ -225,6 +230,40 @@ class Engine:
         log.info("import.finished", import_id=str(import_id), state=state, failure=failure)
 
 
+def _submit(
+    workers: "Workers | None", job: Job, chunk: list[Numbered]
+) -> "asyncio.Future[Prepared]":
+    loop = asyncio.get_running_loop()
+    if workers is None:
+        return loop.run_in_executor(None, preparing.prepare, job, chunk)
+    return asyncio.wrap_future(workers.submit(job, chunk))
+
+
+class Workers:
+    """Worker processes, started when a long ledger needs them, and anew after one of them died."""
+
+    def __init__(self, processes: int) -> None:
+        self._processes = processes
+        self._pool: ProcessPoolExecutor | None = None
+
+    def submit(self, job: Job, chunk: list[Numbered]) -> "Future[Prepared]":
+        for pool in (self._pool, None):
+            if pool is None:
+                # Spawned, not forked: a fork would take the event loop and its connections along.
+                pool = self._pool = ProcessPoolExecutor(
+                    self._processes, mp_context=multiprocessing.get_context("spawn")
+                )
+            try:
+                return pool.submit(preparing.prepare, job, chunk)
+            except BrokenProcessPool:
+                pool.shutdown(wait=False)
+        raise AssertionError("a new pool is not broken")
+
+    def close(self) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+
+
 def _chunks(path: Path) -> Iterator[list[Numbered]]:
     """The file's records, numbered through, in chunks. Raises LedgerUnreadable."""
     numbered = (
@@ -239,6 +278,11 @@ def _records(path: Path) -> Iterator[tuple[int, Any]]:
     for sheet_number, sheet in enumerate(open_ledger(path)):
         for record in records([sheet]):
             yield sheet_number, record
+
+
+def _worth_another_try(raised: Exception) -> bool:
+    """Two imports that wrote the same persons at once: one of them does its batch again."""
+    return isinstance(raised, Raced) or errors.sqlstate(raised).startswith("40")
 
 
 async def _once(content: bytes) -> AsyncIterator[bytes]:

@@ -59,6 +59,8 @@ class Counts:
 
 async def join_rows(session: WriteSession, import_id: UUID) -> None:
     """Once the file is staged: which rows are one person's, and which are said twice."""
+    for statement in sql.COUNT_ON:
+        await session.execute(text(statement))
     for statement in (sql.JOIN_UNNUMBERED, sql.GATHER, sql.MARK_DUPLICATES):
         await session.execute(text(statement), {"import_id": import_id})
 

@@ -1,0 +1,1 @@
+"""The commands, one a module; `app` of each is what `shequ` runs."""

@@ -1,0 +1,1 @@
+"""What the gateway does: signs in, keeps accounts, knows the services' routes."""

@@ -1,0 +1,1 @@
+"""Pure rules: what an audience means, without a word of SQL."""

@@ -1,0 +1,1 @@
+"""SQL with a name."""

@@ -1,0 +1,1 @@
+"""The shapes of labels and targeting on the wire."""

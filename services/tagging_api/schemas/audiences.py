@@ -1,0 +1,23 @@
+"""Counting an audience."""
+
+from pydantic import Field
+
+from services.common.positions import PositionText
+from services.common.schemas import Instant, Schema
+from services.tagging_api.schemas.rules import BoundedRule
+
+
+class AudienceCountRequest(Schema):
+    """With `min_position`, the count waits up to a second until that position is included."""
+
+    rule: BoundedRule
+    min_position: PositionText | None = None
+
+
+class AudienceCount(Schema):
+    count: int = Field(examples=[3256])
+    as_of: Instant
+    position: str = Field(
+        description="How far the register's changes are included; opaque.",
+        examples=["residents_api.0123456789abcdef.42"],
+    )

@@ -1,0 +1,1 @@
+"""What labels and targeting do: business verbs."""
