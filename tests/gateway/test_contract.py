@@ -96,7 +96,7 @@ def test_a_discriminator_follows_its_schemas() -> None:
 
 def test_an_operation_id_is_used_once() -> None:
     first, second = (contract({f"/v1/{title}": ["get"]}, title="same") for title in ("a", "b"))
-    with pytest.raises(RoutesConflict, match="'get_same_0' is used twice: by a_api .* and by b_"):
+    with pytest.raises(RoutesConflict, match=r"'get_same_0' is used twice: by a_api .* and by b_"):
         merged({"a_api": first, "b_api": second})
 
 

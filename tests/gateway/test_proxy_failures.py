@@ -153,10 +153,12 @@ async def test_an_answer_shorter_than_it_said(forwarding: Settings) -> None:
 async def test_an_idle_connection_that_the_service_closed_costs_nobody_a_post(
     forwarding: Settings,
 ) -> None:
-    async with bereft(forwarding) as (front, port):
-        # The gateway has used a connection, and the service has closed it since.
-        async with served(Upstream(document=contract(PATHS)), port=port):
-            assert (await front.client.post("/v1/things", content=b"2")).status_code == 200
+    """The gateway has used a connection, and the service has closed it since."""
+    async with (
+        bereft(forwarding) as (front, port),
+        served(Upstream(document=contract(PATHS)), port=port),
+    ):
+        assert (await front.client.post("/v1/things", content=b"2")).status_code == 200
 
 
 async def test_a_service_that_fails_in_the_middle_of_its_work(

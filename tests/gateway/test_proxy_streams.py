@@ -21,9 +21,11 @@ MIB = 1024 * 1024
 @pytest.fixture(scope="module")
 async def opened(forwarding: Settings) -> AsyncGenerator[tuple[Edge, Upstream]]:
     upstream = Upstream(document=contract(PATHS))
-    async with serving(streams=upstream) as urls:
-        async with edge(behind(urls, forwarding, max_body_bytes=70 * MIB)) as front:
-            yield front, upstream
+    async with (
+        serving(streams=upstream) as urls,
+        edge(behind(urls, forwarding, max_body_bytes=70 * MIB)) as front,
+    ):
+        yield front, upstream
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """Photos through the door: taken in, kept private, given back, and swept when left behind."""
 
 import asyncio
+import multiprocessing
 from collections.abc import AsyncGenerator
 from datetime import timedelta
 from pathlib import Path
@@ -246,6 +247,16 @@ async def test_what_a_failed_request_left_is_swept(
     # Tokens lived for ten minutes: ask again with a new one.
     again = reports.as_role(Role.RESIDENT, JINSHA, sub="account:resident")
     assert (await again.get(filed["photos"][0]["url"])).status_code == 200
+
+
+async def test_a_worker_that_died_is_replaced(resident: httpx.AsyncClient) -> None:
+    await posted(resident, jpeg())
+    workers = multiprocessing.active_children()
+    assert workers, "photos are decoded in processes of their own"
+    for worker in workers:
+        worker.kill()
+        worker.join()
+    assert len((await posted(resident, jpeg(), jpeg()))["photos"]) == 2
 
 
 async def test_a_store_out_of_reach_is_unavailable(

@@ -245,3 +245,10 @@ def test_a_jpeg_of_a_thousand_scans_is_not_decoded() -> None:
     Image.open(io.BytesIO(many)).load()
     assert refusal(many) == "photo.unreadable"
     assert clean(sent).width == 64
+    # A phone's film behind the picture, and what stands in its metadata, are no scans of it.
+    assert clean(sent + b"\xff\xda" * 1000).width == 64
+    comment = encoded(noise, "JPEG", comment=b"\xff\xda" * 1000)
+    assert clean(comment).width == 64
+    # TEM has no length: what seems to be one must not hide the scans behind it.
+    hidden = many[:after] + b"\xff\x01\xff\xfe" + many[after:]
+    assert refusal(hidden) == "photo.unreadable"

@@ -7,12 +7,19 @@ import pytest
 from pydantic import SecretStr
 
 from services.common import database, outbox
+from services.common.database import Sessions
 from services.common.settings import DatabaseSettings
 from services.residents_api.main import create_app
-from services.residents_api.service import areas
+from services.residents_api.service import areas, imports
 from services.residents_api.settings import Settings
 from tests.conftest import Database, FixedClock
 from tests.houses import App, Identity, opened
+
+
+@pytest.fixture(autouse=True)
+def _eager_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The worker looks for imports often, so that no test waits for it."""
+    monkeypatch.setattr(imports, "_LOOK_SECONDS", 0.02)
 
 
 @pytest.fixture
@@ -37,13 +44,16 @@ async def register(
 
 
 @pytest.fixture
-async def divisions(db: Database) -> None:
+async def sessions(settings: Settings) -> AsyncGenerator[Sessions]:
+    """The register's tables, past the door: for what no answer shows."""
+    engine = database.engine(settings.database, application="tests")
+    yield database.sessions(engine)
+    await engine.dispose()
+
+
+@pytest.fixture
+async def divisions(sessions: Sessions) -> None:
     """The city's divisions, loaded."""
-    engine = database.engine(
-        DatabaseSettings(url=SecretStr(db.urls["residents_api"])), application="tests"
-    )
-    sessions = database.sessions(engine)
     await outbox.open_feed(sessions)
     async with sessions.write() as session:
         await areas.load_divisions(session)
-    await engine.dispose()

@@ -48,9 +48,7 @@ async def register(
 
 
 @pytest.fixture
-async def reports(
-    db: Database, identity: Identity, clock: FixedClock
-) -> AsyncGenerator[Neighbour]:
+async def reports(db: Database, identity: Identity, clock: FixedClock) -> AsyncGenerator[Neighbour]:
     async with neighbour("reports_api", db, identity, clock) as opened_neighbour:
         yield opened_neighbour
 
@@ -93,9 +91,7 @@ class Town:
     async def live_here(self, *states: Mapping[str, Any]) -> None:
         await self.arrived(self.register, residents(*states))
 
-    async def count(
-        self, rule: dict[str, Any], *areas: str, role: Role = Role.CITY_OFFICER
-    ) -> int:
+    async def count(self, rule: dict[str, Any], *areas: str, role: Role = Role.CITY_OFFICER) -> int:
         answer = await self.tagging.as_role(role, *areas).post(
             "/v1/audiences/count", json={"rule": rule}
         )

@@ -5,7 +5,6 @@ A town of some hundred invented people, with every gap and edge there is: no bir
 """
 
 import random
-from collections.abc import AsyncGenerator
 from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
@@ -97,7 +96,7 @@ PEOPLE = _people(seed=518, size=400)
 
 
 @pytest.fixture
-async def inhabited(alone: Sessions) -> AsyncGenerator[Sessions]:
+async def inhabited(alone: Sessions) -> Sessions:
     residents, places, assignments = [], [], []
     for person in PEOPLE:
         resident_id = new_id()
@@ -124,7 +123,7 @@ async def inhabited(alone: Sessions) -> AsyncGenerator[Sessions]:
         for table, rows in ((Resident, residents), (ResidentPlace, places)):
             await session.execute(sa.insert(table), rows)
         await session.execute(sa.insert(TagAssignment), assignments)
-    yield alone
+    return alone
 
 
 def _assigned(resident_id: UUID, tag: str) -> dict[str, object]:
@@ -146,7 +145,7 @@ def _compare(field: FieldName) -> st.SearchStrategy[Rule]:
 
     def operands(op: Operator) -> st.SearchStrategy[tuple[int | date | str, ...]]:
         if op is Operator.BETWEEN:
-            return st.tuples(values, values).map(lambda pair: tuple(sorted(pair)))  # pyright: ignore
+            return st.tuples(values, values).map(lambda pair: tuple(sorted(pair)))
         if op is Operator.IN:
             return st.lists(values, min_size=1, max_size=6).map(tuple)
         return st.tuples(values)

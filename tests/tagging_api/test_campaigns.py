@@ -51,9 +51,7 @@ async def inbox(town: Town, resident_id: str) -> list[dict[str, Any]]:
     return items
 
 
-async def test_every_member_gets_one_message_and_nobody_else(
-    town: Town, clock: FixedClock
-) -> None:
+async def test_every_member_gets_one_message_and_nobody_else(town: Town, clock: FixedClock) -> None:
     women = [person(sex="female") for _ in range(120)]
     men = [person(sex="male") for _ in range(3)]
     await town.live_here(*women, *men)

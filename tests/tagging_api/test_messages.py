@@ -1,5 +1,6 @@
 """The inbox: one's own messages, newest first, and one for each answer to a report."""
 
+from datetime import timedelta
 from uuid import UUID, uuid4
 
 import sqlalchemy as sa
@@ -104,7 +105,7 @@ async def test_reading_is_noted_the_first_time(town: Town, clock: FixedClock) ->
         answer = await client.post(path)
         assert (answer.status_code, answer.content) == (204, b"")
     read_at = (await inbox(town, str(mine)))[0]["read_at"]
-    clock.at = clock.at.replace(hour=5)
+    clock.advance(timedelta(minutes=5))
     keyed = {"Idempotency-Key": "read"}
     assert (await client.post(path, headers=keyed)).status_code == 204
     assert (await client.post(path, headers=keyed)).status_code == 204

@@ -1,9 +1,10 @@
 """Every route against every role, and input that no route may stumble over."""
 
+import json
+from itertools import product
 from typing import Any
 from uuid import uuid4
 
-import pytest
 from fastapi.routing import iter_route_contexts
 
 from services.common.access import Permission, Role, granted
@@ -57,63 +58,60 @@ async def test_every_role_does_what_the_table_says_and_no_more(town: Town) -> No
 NASTY = ["\x00", "\ud800", "x" * 100_000, -1, 2**63, 1e308, True, None, [], {}, [[]], "'; --"]
 
 
-@pytest.mark.parametrize(
-    ("method", "path", "body"),
-    [
-        (
-            "POST",
-            "/v1/tags",
-            {"code": "a", "name_zh": "甲", "name_en": "A", "category": "c", "sensitivity": "public"},
-        ),
-        ("PATCH", "/v1/tags/volunteer", {"name_zh": "甲", "category": "c"}),
-        ("POST", "/v1/tag-assignments", {"tag": "volunteer", "resident_ids": [str(uuid4())]}),
-        ("DELETE", "/v1/tag-assignments", {"tag": "volunteer", "resident_ids": [str(uuid4())]}),
-        ("POST", "/v1/audiences/count", {"rule": {"area": "51"}, "min_position": "x"}),
-        (
-            "POST",
-            "/v1/campaigns",
-            {"rule": {"area": "51"}, "title": "甲", "body": "乙", "topic": "丙"},
-        ),
-    ],
-)
-async def test_no_value_is_a_fault_of_ours(
-    town: Town, method: str, path: str, body: dict[str, Any]
-) -> None:
+BODIES: dict[tuple[str, str], dict[str, Any]] = {
+    ("POST", "/v1/tags"): {
+        "code": "a",
+        "name_zh": "甲",
+        "name_en": "A",
+        "category": "c",
+        "sensitivity": "public",
+    },
+    ("PATCH", "/v1/tags/volunteer"): {"name_zh": "甲", "category": "c"},
+    ("POST", "/v1/tag-assignments"): {"tag": "volunteer", "resident_ids": [str(uuid4())]},
+    ("DELETE", "/v1/tag-assignments"): {"tag": "volunteer", "resident_ids": [str(uuid4())]},
+    ("POST", "/v1/audiences/count"): {"rule": {"area": "51"}, "min_position": "x"},
+    ("POST", "/v1/campaigns"): {"rule": {"area": "51"}, "title": "甲", "body": "乙", "topic": "丙"},
+}
+
+
+async def test_no_value_is_a_fault_of_ours(town: Town) -> None:
     officer = town.tagging.as_role(Role.CITY_OFFICER)
     headers = {"If-Match": '"1"', "Content-Type": "application/json"}
-    for name in body:
-        for value in NASTY:
-            answer = await officer.request(method, path, json=body | {name: value}, headers=headers)
-            assert answer.status_code < 500, (name, value)
+    for (method, path), body in BODIES.items():
+        for name, value in product(body, NASTY):
+            sent = json.dumps(body | {name: value})
+            answer = await officer.request(method, path, content=sent, headers=headers)
+            assert answer.status_code < 500, (path, name, value)
             if answer.status_code >= 400:
                 assert answer.headers["content-type"] == "application/problem+json"
-    for content in (b"", b"{", b"\xff\xfe", b"null", b"[]", b'"x"', b'{"a":' * 5000, b"NaN"):
-        answer = await officer.request(method, path, content=content, headers=headers)
-        assert answer.status_code in {400, 422}, content
-    large = await officer.request(method, path, content=b" " * 2_000_000, headers=headers)
-    assert (large.status_code, large.json()["code"]) == (413, "request.too_large")
+        for content in (b"", b"{", b"\xff\xfe", b"null", b"[]", b'"x"', b'{"a":' * 5000, b"NaN"):
+            answer = await officer.request(method, path, content=content, headers=headers)
+            assert answer.status_code in {400, 422}, (path, content)
+        large = await officer.request(method, path, content=b" " * 2_000_000, headers=headers)
+        assert (large.status_code, large.json()["code"]) == (413, "request.too_large")
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        "/v1/tags?page_size=0",
-        "/v1/tags?page_size=99999999999999999999",
-        "/v1/tags?state=x",
-        "/v1/tags?page_token=%00",
-        "/v1/tags/%00",
-        "/v1/tags/UPPER",
-        "/v1/tag-assignments?resident_id=1",
-        "/v1/tag-assignments?tag=%00",
-        "/v1/tag-assignments?area=1",
-        "/v1/tag-assignments?area=%00",
-        "/v1/campaigns?page_token=WyIxIl0",
-        "/v1/campaigns/%00",
-    ],
-)
-async def test_no_address_is_a_fault_of_ours(town: Town, path: str) -> None:
-    answer = await town.tagging.as_role(Role.CITY_OFFICER).get(path)
-    assert (answer.status_code, answer.json()["code"]) == (422, "request.invalid")
+ADDRESSES = [
+    "/v1/tags?page_size=0",
+    "/v1/tags?page_size=99999999999999999999",
+    "/v1/tags?state=x",
+    "/v1/tags?page_token=%00",
+    "/v1/tags/%00",
+    "/v1/tags/UPPER",
+    "/v1/tag-assignments?resident_id=1",
+    "/v1/tag-assignments?tag=%00",
+    "/v1/tag-assignments?area=1",
+    "/v1/tag-assignments?area=%00",
+    "/v1/campaigns?page_token=WyIxIl0",
+    "/v1/campaigns/%00",
+]
+
+
+async def test_no_address_is_a_fault_of_ours(town: Town) -> None:
+    officer = town.tagging.as_role(Role.CITY_OFFICER)
+    for path in ADDRESSES:
+        answer = await officer.get(path)
+        assert (answer.status_code, answer.json()["code"]) == (422, "request.invalid"), path
 
 
 async def test_names_of_operations_are_verbs_and_nouns(town: Town) -> None:

@@ -8,7 +8,12 @@ from services.common.access import Role
 from tests.queries import QueryLog
 from tests.tagging_api.conftest import Town
 
-NEW = {"code": "first_aid", "name_zh": "急救员", "name_en": "First aider", "sensitivity": "internal"}
+NEW = {
+    "code": "first_aid",
+    "name_zh": "急救员",
+    "name_en": "First aider",
+    "sensitivity": "internal",
+}
 
 
 async def listed(client: httpx.AsyncClient, **params: str) -> dict[str, dict[str, Any]]:
@@ -97,9 +102,7 @@ async def test_what_is_no_tag_is_refused_with_a_pointer(town: Town) -> None:
         assert answer.status_code == 422
         assert [(e["pointer"], e["code"]) for e in answer.json()["errors"]] == [(pointer, code)]
     for change in ({"name_zh": None}, {"sensitivity": None}, {"code": "other"}, {"state": "x"}):
-        answer = await officer.patch(
-            "/v1/tags/volunteer", json=change, headers={"If-Match": '"1"'}
-        )
+        answer = await officer.patch("/v1/tags/volunteer", json=change, headers={"If-Match": '"1"'})
         assert answer.status_code == 422
 
 

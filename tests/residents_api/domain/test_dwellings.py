@@ -81,6 +81,9 @@ def test_no_dwelling(address: str) -> None:
         (Parts("", "", "金沙小区3栋", "2单元", "201"), ("金沙小区", "3", "2", "201")),
         (Parts("金沙小区3栋2单元201"), ("金沙小区", "3", "2", "201")),
         (Parts("金沙小区", "", "3栋", "/", "201"), ("金沙小区", "3", None, "201")),
+        (Parts("金沙小区", "", "金沙小区3栋", "2", "201"), ("金沙小区", "3", "2", "201")),
+        (Parts("金沙小区", "", "东3栋", "2", "201"), ("金沙小区", "东3", "2", "201")),
+        (Parts("金沙小区", "", "", "", "A区3栋2单元201"), ("金沙小区", "A区3", "2", "201")),
         (Parts("", "", "3栋B座", "", "201"), (None, "3栋B", None, "201")),
         (Parts("", "", "A1", "", "B2"), (None, "A1", None, "B2")),
         (Parts("", "", "A-3", "2单元", "201"), (None, "A-3", "2", "201")),
@@ -99,6 +102,8 @@ def test_no_dwelling(address: str) -> None:
         (Parts("", "2", "", "", "15号"), (None, "2组", None, "15")),
         (Parts("", "第2村民小组", "", "", "15号"), (None, "2组", None, "15")),
         (Parts("", "2", "3栋", "", "201"), ("2组", "3", None, "201")),
+        (Parts("", "2", "15号", "", ""), ("2组", "15", None, None)),
+        (Parts("长" * 500, "", "3栋", "", "201"), (None, "3", None, "201")),
         (Parts("", "", "2组15号", "", ""), (None, "2组", None, "15")),
         (Parts("", "", "15号", "", ""), (None, "15", None, None)),
         (Parts("金沙小区", "", "", "", "201"), ("金沙小区", None, None, "201")),
@@ -155,6 +160,30 @@ def test_the_normal_form_is_stable(
     if found is not None:
         assert found.identified
         assert all(value is None or value for value in (found.compound, found.building, found.room))
+
+
+DISTINCT_BUILDINGS = (
+    "1栋 2栋 东1栋 西1栋 A区1栋 B区1栋 一期1栋 二期1栋 A1栋 B1栋 A-1栋 A-2栋 1栋A座 1栋B座 1-1栋 1-2栋 "
+    "综合楼 商铺1栋 临1栋 1组 1社 2组 红楼 10栋 A栋 1A栋 东区1-1栋 东区1-2栋"
+)
+DISTINCT_ROOMS = (
+    "101 102 101-1 101-2 101A 101B A101 商铺101 门面101 1楼1号 2楼1号 -101 -102 1 11 101后 顶楼"
+)
+BUILDINGS, ROOMS = DISTINCT_BUILDINGS.split(), DISTINCT_ROOMS.split()
+UNITS = ["", "1单元", "2单元", "A单元", "东单元", "西单元", "11单元"]
+
+
+@pytest.mark.parametrize("compound", ["", "金沙小区"])
+@pytest.mark.parametrize("unit", ["", "1单元"])
+def test_different_places_stay_apart(compound: str, unit: str) -> None:
+    buildings = [dwellings.locate(Parts(compound, "", b, unit, "301")) for b in BUILDINGS]
+    assert None not in buildings
+    assert len(set(buildings)) == len(BUILDINGS)
+    rooms = [dwellings.locate(Parts(compound, "", "9栋", unit, room)) for room in ROOMS]
+    assert None not in rooms
+    assert len(set(rooms)) == len(ROOMS)
+    units = {dwellings.locate(Parts(compound, "", "9栋", unit, "301")) for unit in UNITS}
+    assert len(units) == len(UNITS)
 
 
 @pytest.mark.parametrize(
