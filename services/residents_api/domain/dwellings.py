@@ -16,7 +16,8 @@ from services.residents_api.domain.cells import compatible, says_nothing, text_o
 # Longer text is no name of a place, and too long for the key of an index.
 MAX_COMPOUND_CHARACTERS = 60
 MAX_PART_CHARACTERS = 30
-_MAX_ADDRESS_CHARACTERS = 120
+# Longer text is no address; the patterns below try every split, and what they find is kept.
+MAX_WRITTEN_CHARACTERS = 120
 
 _HAN_NUMBER = f"[{numerals.CHARACTERS}]+"
 _NUMBER = rf"(?:[0-9]+[A-Z]?|[A-Z][0-9]*|{_HAN_NUMBER})"
@@ -48,8 +49,11 @@ _ADMINISTRATIVE = re.compile(
     r"(?:.{1,8}?(?:镇|乡|街道(?:办事处|办)?))?(?:.{1,8}?(?:社区|居委会|村委会|行政村))?"
 )
 _VILLAGE_ONLY = re.compile(r".{1,10}(?:村|社区|居委会|村委会)")
+_COMPOUND_WORDS = "小区|家园|花园|公寓|新城|苑|府|庭|院"
+_COMPOUND = re.compile(rf".*(?:{_COMPOUND_WORDS})")
+_BELOW_GROUND = re.compile("-[0-9]")
 _SHEET_PLACE = re.compile(
-    rf"(?P<compound>.*(?:小区|家园|花园|公寓|新城|苑|府|庭|院))?(?P<building>{_NUMBER}(?:号?[栋幢座]|号楼))?"
+    rf"(?P<compound>.*(?:{_COMPOUND_WORDS}))?(?P<building>{_NUMBER}(?:号?[栋幢座]|号楼))?"
 )
 
 
@@ -68,7 +72,9 @@ class Dwelling:
 
         A building of a compound is none: everybody in it would become one household.
         """
-        return self.room is not None or (self.building is not None and self.compound is None)
+        if self.room is not None or self.building is None:
+            return self.room is not None
+        return self.compound is None or is_group(self.compound)
 
 
 class Parts(NamedTuple):
@@ -87,9 +93,15 @@ class Parts(NamedTuple):
 _once = lru_cache(maxsize=1 << 12)
 
 
-@lru_cache(maxsize=1 << 10)
 def locate(parts: Parts) -> Dwelling | None:
     """The dwelling that the cells mean, None when they identify none."""
+    if max(map(len, parts)) > MAX_WRITTEN_CHARACTERS:
+        parts = Parts(*(text if len(text) <= MAX_WRITTEN_CHARACTERS else "" for text in parts))
+    return _locate(parts)
+
+
+@lru_cache(maxsize=1 << 10)
+def _locate(parts: Parts) -> Dwelling | None:
     compound, group, building, unit, room = (
         _tidy(text)
         for text in (parts.compound, parts.group, parts.building, parts.unit, parts.room)
@@ -99,11 +111,13 @@ def locate(parts: Parts) -> Dwelling | None:
         compound, building, unit, room = split.compound, split.building, split.unit, split.room
     elif room and is_composite(room) and not building and not unit:
         split = split_address(room)
-        compound = compound or split.compound
-        building, unit, room = split.building, split.unit, split.room
-    elif building and is_composite(building) and _holds_more(split := split_address(building)):
-        compound = compound or split.compound
-        building, unit, room = _below(building, split, unit, room)
+        compound, building = _prefixed(compound, split)
+        unit, room = split.unit, split.room
+    elif building and is_composite(building):
+        split = split_address(building)
+        whole = building
+        compound, building = _prefixed(compound, split)
+        building, unit, room = _below(whole, split._replace(building=building), unit, room)
     elif unit and not room and is_composite(unit):
         split = split_address(unit)
         unit, room = split.unit, split.room
@@ -206,10 +220,11 @@ def _tidy(text: str) -> str:
     if not text:
         return ""
     text = _SPACES.sub("", compatible(text_of(text))).upper()
-    # The patterns below try every split of a text: they are for addresses, not for essays.
-    if says_nothing(text) or len(text) > _MAX_ADDRESS_CHARACTERS:
+    if says_nothing(text) or len(text) > MAX_WRITTEN_CHARACTERS:
         return ""
-    return _DASHES.sub("-", text).strip("-,，、.。;；:：")
+    text = _DASHES.sub("-", text).rstrip("-,，、.。;；:：").lstrip(",，、.。;；:：")
+    # A minus is kept: -101 lies below 101.
+    return text if _BELOW_GROUND.match(text) else text.lstrip("-")
 
 
 def _short(text: str, limit: int) -> str | None:
@@ -229,7 +244,7 @@ def _dashed(building: str, unit: str, room: str) -> tuple[str, str, str]:
     3-2-201 and 3-201 begin with a building; 301-1 is a part of room 301.
     """
     first, *rest = room.split("-")
-    if not rest or unit or len(first) > 2:
+    if not first or not rest or unit or len(first) > 2:
         return building, unit, room
     if building:
         # 2-201 below building 3 begins with a unit, 3-1 may be anything.
@@ -257,9 +272,17 @@ def _same(part: str, level: str) -> bool:
     return bool(level) and _number(part) in (normal_building(level), normal_unit(level))
 
 
-def _holds_more(split: Parts) -> bool:
-    """Whether a building cell says more than a building; 3栋B座 is one building."""
-    return bool(split.unit or split.room) or not re.search("[0-9A-Z][栋幢座]", split.compound)
+def _prefixed(compound: str, split: Parts) -> tuple[str, str]:
+    """Compound and building, of a cell that says something before the building's number.
+
+    金沙小区3栋 repeats the compound, 东3栋 and A区3栋 are not the building 3.
+    """
+    prefix = split.compound
+    if not prefix or (compound and (prefix.endswith(compound) or compound.endswith(prefix))):
+        return compound, split.building
+    if not compound and _COMPOUND.fullmatch(prefix):
+        return prefix, split.building
+    return compound, prefix + split.building
 
 
 def _below(building: str, split: Parts, unit: str, room: str) -> tuple[str, str, str]:

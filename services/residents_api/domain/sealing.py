@@ -41,9 +41,13 @@ class Sealer:
         return hmac.digest(self.index_key, message, hashlib.sha256)[:BLIND_INDEX_BYTES]
 
     def statement(self, field_name: str, value: str) -> bytes:
-        """The keyed hash of what a source said of one field."""
-        message = f"said.{field_name}|{value}".encode()
-        return hmac.digest(self.index_key, message, hashlib.sha256)[:STATEMENT_BYTES]
+        """The keyed hash of what a source said of one field: BLAKE2b, a third of HMAC's cost."""
+        return hashlib.blake2b(
+            f"{field_name}|{value}".encode(),
+            digest_size=STATEMENT_BYTES,
+            key=self.index_key,
+            person=b"shequ.statement",
+        ).digest()
 
     def seal(self, column: str, value: str, *, blind_index: bytes) -> bytes:
         return self.seal_bytes(column, value.encode(), blind_index=blind_index)

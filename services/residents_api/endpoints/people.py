@@ -1,6 +1,8 @@
 """`/v1/residents`."""
 
+from functools import partial
 from typing import Annotated
+from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
 
@@ -20,8 +22,10 @@ from services.residents_api.dependencies import (
     ResidentInPath,
     Today,
     areas_of,
+    locked_resident_in_path,
 )
 from services.residents_api.errors import NumberTaken, ResidentNotFound
+from services.residents_api.models import Resident
 from services.residents_api.repository import people as repository
 from services.residents_api.schemas.people import (
     AccessPage,
@@ -64,11 +68,12 @@ async def register_resident(
     session: Writing,
     sealer: RegisterSealer,
     wanted: ResidentCreate,
+    now: Now,
     on: Today,
     response: Response,
 ) -> ResidentRead:
     """Register a person. The answer is masked."""
-    row = await service.register(session, sealer, wanted, caller=caller, today=on)
+    row = await service.register(session, sealer, wanted, caller=caller, now=now, today=on)
     response.headers["Location"] = f"/v1/residents/{row.id}"
     response.headers["ETag"] = etag(row.version)
     return (await service.masked(session, sealer, [row]))[0]
@@ -102,7 +107,7 @@ async def search_residents(
         terms,
         within=await areas_of(session, caller, wanted.area),
         on=on,
-        page=PageRequest(size=wanted.page_size, token=wanted.page_token),
+        page=PageRequest(size=wanted.page_size, token=wanted.page_token, pointer="/page_token"),
     )
     exact = [name for name in ("id_number", "phone") if getattr(wanted, name) is not None]
     if exact and rows:
@@ -110,7 +115,7 @@ async def search_residents(
         async with sessions.write() as audit:
             await service.record_access(
                 audit,
-                [row.id for row in rows],
+                resident_ids=[row.id for row in rows],
                 caller=caller,
                 act="look_up",
                 purpose="",
@@ -155,25 +160,36 @@ async def update_resident(
 @router.post("/{resident_id}/reveal", responses=refuses(ResidentNotFound))
 @secret
 async def reveal_resident(
+    request: Request,
+    resident_id: UUID,
     caller: Revealer,
     session: Writing,
     sealer: RegisterSealer,
-    row: LockedResidentInPath,
     wanted: RevealRequest,
     now: Now,
+    on: Today,
     response: Response,
 ) -> ResidentRevealed:
     """Plain values, for a purpose. Leaves an audit row, in the same transaction."""
-    await service.record_access(
-        session,
-        [row.id],
+    record = partial(
+        service.record_access,
+        resident_ids=[resident_id],
         caller=caller,
         act="reveal",
         purpose=wanted.purpose,
         fields=[field.value for field in wanted.fields],
-        outcome="granted",
         now=now,
     )
+    try:
+        row = await locked_resident_in_path(resident_id, session, caller, on)
+    except ResidentNotFound:
+        # That somebody tried outlives the refusal.
+        sessions: Sessions = request.state.sessions
+        async with sessions.write() as audit:
+            if await audit.get(Resident, resident_id) is not None:
+                await record(audit, outcome="refused")
+        raise
+    await record(session, outcome="granted")
     response.headers["Cache-Control"] = "no-store"
     return await service.reveal(session, sealer, row, wanted.fields)
 

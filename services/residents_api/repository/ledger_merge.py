@@ -162,20 +162,26 @@ SELECT uuidv7(), CAST(:village_code AS text), c.compound
     ON CONFLICT (village_code, name) DO NOTHING RETURNING id, village_code, name
 """
 
+# In two steps: the address decides who was first, and only then is there a dwelling.
+UNKNOWN_DWELLINGS = """
+CREATE TEMPORARY TABLE unknown_dwelling ON COMMIT DROP AS
+SELECT DISTINCT ON (b.dwelling_key) b.dwelling_key, uuidv7() AS id, b.grid_code, c.id AS compound_id,
+       b.building, b.unit, b.room
+  FROM batch_row b
+  LEFT JOIN compound c ON c.village_code = '{village_code}' AND c.name = b.compound
+ WHERE NOT EXISTS (SELECT FROM dwelling_address a WHERE a.key = b.dwelling_key)
+ ORDER BY b.dwelling_key, b.ordinal DESC
+"""
+
+NEW_ADDRESSES = """
+INSERT INTO dwelling_address (key, dwelling_id)
+SELECT dwelling_key, id FROM unknown_dwelling ORDER BY dwelling_key ON CONFLICT DO NOTHING
+"""
+
 NEW_DWELLINGS = """
-WITH wanted AS (
-    SELECT DISTINCT ON (dwelling_key) dwelling_key, grid_code, compound, building, unit, room
-      FROM batch_row b
-     WHERE NOT EXISTS (SELECT FROM dwelling_address a WHERE a.key = b.dwelling_key)
-     ORDER BY dwelling_key, ordinal DESC
-), addressed AS (
-    INSERT INTO dwelling_address (key, dwelling_id)
-    SELECT dwelling_key, uuidv7() FROM wanted ON CONFLICT DO NOTHING RETURNING key, dwelling_id
-)
 INSERT INTO dwelling (id, division_code, grid_code, compound_id, building, unit, room)
-SELECT a.dwelling_id, CAST(:village_code AS text), w.grid_code, c.id, w.building, w.unit, w.room
-  FROM addressed a JOIN wanted w ON w.dwelling_key = a.key
-  LEFT JOIN compound c ON c.village_code = :village_code AND c.name = w.compound
+SELECT u.id, CAST(:village_code AS text), u.grid_code, u.compound_id, u.building, u.unit, u.room
+  FROM unknown_dwelling u JOIN dwelling_address a ON a.key = u.dwelling_key AND a.dwelling_id = u.id
 """
 
 NEW_NUMBERS = """

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy import ColumnElement, Select, and_, exists, or_, orm, select
 
 from services.common import areas, pagination
-from services.common.areas import Area, prefix_range
+from services.common.areas import Area
 from services.common.database import ReadSession
 from services.common.pagination import PageRequest
 from services.residents_api.models import (
@@ -135,8 +135,8 @@ async def search(
 
 
 def _starts_with(column: orm.InstrumentedAttribute[str], prefix: str) -> ColumnElement[bool]:
-    lower, upper = prefix_range(prefix)
-    return and_(column >= lower, column < upper)
+    # Of columns in "C" order PostgreSQL makes an index range of this, whatever the last character.
+    return column.op("^@", is_comparison=True)(prefix)
 
 
 async def documents(session: ReadSession, ids: Collection[UUID]) -> dict[UUID, IdentityDocument]:

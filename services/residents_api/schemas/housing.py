@@ -8,6 +8,7 @@ from pydantic import Field
 
 from services.common.schemas import Page, Schema
 from services.residents_api.schemas.codes import RelationToHead, Tenure
+from services.residents_api.schemas.days import Day
 
 
 class DwellingRead(Schema):
@@ -39,13 +40,13 @@ class OccupancyCreate(Schema):
     dwelling_id: UUID
     tenure: Tenure
     relation_to_head: RelationToHead
-    start_date: date
+    start_date: Day
 
 
 class OccupancyEnd(Schema):
     """Somebody moves out. `end_date` is the first day on which they no longer live there."""
 
-    end_date: date
+    end_date: Day
 
 
 class OccupancyRead(Schema):

@@ -16,6 +16,7 @@ from services.residents_api.schemas.codes import (
     PopulationType,
     Sex,
 )
+from services.residents_api.schemas.days import Day
 
 Name = Annotated[Line, Field(max_length=60, examples=["张三"])]
 NumberText = Annotated[
@@ -50,7 +51,7 @@ class ResidentCreate(_Traits):
 
     name: Name
     sex: Sex | None = None
-    birth_date: date | None = None
+    birth_date: Day | None = None
     id_number: NumberText | None = None
     phones: list[PhoneText] = Field(default=[], max_length=10)
     population_type: PopulationType
@@ -69,7 +70,7 @@ class ResidentUpdate(_Traits):
 
     name: Name | None = None
     sex: Sex | None = None
-    birth_date: date | None = None
+    birth_date: Day | None = None
     id_number: NumberText | None = None
     phones: list[PhoneText] | None = Field(default=None, max_length=10)
     population_type: PopulationType | None = None

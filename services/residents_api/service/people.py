@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import delete
 from sqlalchemy.dialects.postgresql import insert
 
-from services.common.areas import Area, AreaKind
+from services.common.areas import VILLAGE_LENGTH, Area, AreaKind
 from services.common.database import ReadSession, WriteSession
 from services.common.identifiers import new_id
 from services.common.preconditions import check_version
@@ -16,10 +16,12 @@ from services.common.problems import RequestInvalid, Text
 from services.common.security import Caller
 from services.common.telemetry import request_id
 from services.residents_api.domain import identity_numbers, names, phones
+from services.residents_api.domain.cells import says_nothing
 from services.residents_api.domain.identity_numbers import IdentityNumber, IdentityNumberError
 from services.residents_api.domain.sealing import NUMBER, PHONE, Sealer
 from services.residents_api.models import (
     AccessRecord,
+    Division,
     IdentityDocument,
     Phone,
     Resident,
@@ -45,8 +47,18 @@ _DETAILS: dict[str, Text] = {
 }
 
 
+# What an update cannot empty; and, of whoever has a number, neither what follows from it.
+_REQUIRED = ("name", "id_number", "population_type")
+
+
 async def register(
-    session: WriteSession, sealer: Sealer, wanted: ResidentCreate, *, caller: Caller, today: date
+    session: WriteSession,
+    sealer: Sealer,
+    wanted: ResidentCreate,
+    *,
+    caller: Caller,
+    now: datetime,
+    today: date,
 ) -> Resident:
     """Register a person. Raises RequestInvalid, AreaForbidden, NumberTaken (by constraint)."""
     number = _number(wanted.id_number, today) if wanted.id_number else None
@@ -57,7 +69,7 @@ async def register(
             Text("身份证号和出生日期至少填一项", "An identity number or a birth date is needed"),
         )
     _agree(number, sex=wanted.sex, birth_date=wanted.birth_date, today=today)
-    name = _name(wanted.name)
+    name = _real_name(wanted.name)
     pinyin, initials = names.pinyin(name)
     values = wanted.model_dump(exclude={"id_number", "phones", "name", "area_code"})
     row = Resident(
@@ -68,6 +80,8 @@ async def register(
             "name_pinyin": pinyin,
             "name_initials": initials,
             "area_code": await _keeper(session, wanted.area_code, caller=caller),
+            "created_at": now,
+            "updated_at": now,
         }
     )
     if number is not None:
@@ -98,12 +112,12 @@ async def update(
     """
     check_version(row.version, version)
     said = wanted.model_fields_set
-    for required in ("name", "id_number", "population_type"):
+    number = await _numbered(session, sealer, row, wanted, today)
+    for required in _REQUIRED if number is None else (*_REQUIRED, "sex", "birth_date"):
         if required in said and getattr(wanted, required) is None:
             raise RequestInvalid.at(
                 f"/{required}", "field.required", Text("此项不能清空", "This cannot be emptied")
             )
-    number = await _numbered(session, sealer, row, wanted, today)
     sex = wanted.sex if "sex" in said else None
     birth_date = wanted.birth_date if "birth_date" in said else None
     _agree(number, sex=sex, birth_date=birth_date, today=today)
@@ -118,7 +132,7 @@ async def update(
             Text("身份证号和出生日期至少填一项", "An identity number or a birth date is needed"),
         )
     if wanted.name is not None:
-        row.name = _name(wanted.name)
+        row.name = _real_name(wanted.name)
         row.name_pinyin, row.name_initials = names.pinyin(row.name)
     if "phones" in said:
         await session.execute(delete(Phone).where(Phone.resident_id == row.id))
@@ -185,6 +199,14 @@ def _name(text: str) -> str:
     return name
 
 
+def _real_name(text: str) -> str:
+    # As in a ledger: digits, marks and ways of writing "none" are nobody's name.
+    name = _name(text)
+    if says_nothing(name) or not any(map(str.isalpha, name)):
+        raise RequestInvalid.at("/name", "name.missing", Text("这不是姓名", "That is no name"))
+    return name
+
+
 def _document(sealer: Sealer, resident_id: UUID, number: str) -> IdentityDocument:
     blind_index = sealer.blind_index(NUMBER, number)
     return IdentityDocument(
@@ -225,7 +247,13 @@ def _phone(text: str, *, pointer: str) -> str:
 async def _keeper(session: ReadSession, area_code: str | None, *, caller: Caller) -> str:
     """Who keeps the record: the asked division or grid, or the caller's own."""
     if area_code is not None:
-        return caller.narrowed(area_code)[0].code
+        asked = caller.narrowed(area_code)[0].code
+        if await session.get(Division, asked[:VILLAGE_LENGTH]) is None:
+            # Whoever is kept by a division that does not exist is found by nobody below it.
+            raise RequestInvalid.at(
+                "/area_code", "division.unknown", Text("没有这个区划", "No such division")
+            )
+        return asked
     own = next(iter(caller.areas), None)
     if own is not None and own.kind is AreaKind.COMPOUND:
         village = await areas_repository.village_of_compound(session, UUID(own.code))
@@ -294,8 +322,8 @@ async def reveal(
 
 async def record_access(
     session: WriteSession,
-    resident_ids: Sequence[UUID],
     *,
+    resident_ids: Sequence[UUID],
     caller: Caller,
     act: str,
     purpose: str,

@@ -12,6 +12,8 @@ MAX_XLSX_BYTES = 1_500_000_000
 MAX_SHARED_STRINGS_BYTES = 256_000_000
 MAX_XLSX_PARTS = 4_096
 MAX_XLS_BYTES = 200_000_000
+# Its reader keeps three copies; a sheet of the format has at most 65,536 rows.
+MAX_XLS_CELLS = 10_000_000
 MAX_TEXT_BYTES = 1_000_000_000
 # Of a delimited text file: a row, and the lines that one quoted record may span.
 MAX_LINE_CHARACTERS = 1_000_000

@@ -276,7 +276,8 @@ def _dwelling_text(cell: Cell) -> str:
     # 3-2 typed into a cell becomes 2 March of the current year.
     if isinstance(cell, date):
         return f"{cell.month}-{cell.day}"
-    return text_of(cell)
+    text = text_of(cell)
+    return text if len(text) <= dwellings.MAX_WRITTEN_CHARACTERS else ""
 
 
 def _is_head(cell: Cell) -> bool:

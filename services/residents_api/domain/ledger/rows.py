@@ -226,7 +226,11 @@ def _coded(field: Field, cells: Mapping[Field, Cell], codes: set[RowCode]) -> st
 def _labels(cell: Cell, codes: set[RowCode]) -> tuple[str, ...]:
     if cell is None:
         return ()
-    labels, complete = _labels_in(text_of(cell))
+    text = text_of(cell)
+    if len(text) > MAX_LABELS * MAX_LABEL_CHARACTERS:
+        codes.add("value.unknown_code")
+        return ()
+    labels, complete = _labels_in(text)
     if not complete:
         codes.add("value.unknown_code")
     return labels

@@ -8,7 +8,7 @@ says about its sizes nor the names of its parts are believed.
 
 import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from zlib import error as zlib_error
 
@@ -25,14 +25,28 @@ from services.residents_api.domain.ledger.unreadable import LedgerUnreadable
 _CHUNK = 1 << 20
 # A text without any "<" for so long is no part of a workbook that the reader would read.
 _MAX_TEXT_BYTES = 1 << 24
+
 # Whole tags as nearly every program writes them, with nothing else that could be a reference;
-# found three times faster than all that XML allows.
-_PLAIN_CELL = re.compile(rb'<c r="([A-Z]+)([0-9]+)"(?: s="[0-9]+")?(?: t="[A-Za-z]+")?/?>')
-_PLAIN_ROW = re.compile(rb'<row r="([0-9]+)"(?: [a-qs-z][0-9A-Za-z:]*="[^"<>]*")*/?>')
-_REFERENCE = re.compile(rb"""\br\s*=\s*["']([A-Za-z]+)([0-9]+)["']""")
-_ROW_REFERENCE = re.compile(rb"""\br\s*=\s*["']([0-9]+)["']""")
-_CELL = re.compile(rb"<(?:\w+:)?c[\s/>]")
-_ROW = re.compile(rb"<(?:\w+:)?row[\s/>]")
+# found many times faster than all that XML allows. A cell that ends with its tag has only a
+# format, often to the end of its row, and is not laid out.
+_PLAIN_CELL = re.compile(rb'<c r="([A-Z]+)([0-9]+)"(?: s="[0-9]+")?(?: t="[A-Za-z]+")?( ?/)?>')
+_PLAIN_ROW = re.compile(rb'<row r="([0-9]+)"(?: [a-qs-z][0-9A-Za-z:]*="[^"<>]*")* ?/?>')
+_TAG = re.compile(rb"<(?:\w+:)?(c|row)(?=[\s/>])([^<>]*)")
+_REFERENCE = re.compile(rb"""\br\s*=\s*["']([A-Za-z]*)([0-9]+)["']""")
+# How many strings the reader makes room for before it has read any.
+_UNIQUE_COUNT = re.compile(rb"""\buniqueCount\s*=\s*["']([0-9]+)""")
+
+# What zipfile says to broken archives: also OSError for a seek to nowhere, RuntimeError for an
+# encrypted part, NotImplementedError for a compression that no workbook has.
+_BROKEN = (
+    zipfile.BadZipFile,
+    zlib_error,
+    EOFError,
+    NotImplementedError,
+    OSError,
+    RuntimeError,
+    ValueError,
+)
 
 
 def check(path: Path) -> None:
@@ -40,15 +54,7 @@ def check(path: Path) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
             _check(archive)
-    except (
-        zipfile.BadZipFile,
-        zlib_error,
-        NotImplementedError,
-        EOFError,
-        ValueError,
-        RuntimeError,
-    ):
-        # RuntimeError: an encrypted member; NotImplementedError: a compression nobody uses here.
+    except _BROKEN:
         raise LedgerUnreadable("ledger.format") from None
 
 
@@ -79,19 +85,16 @@ class _Extent:
     """The rectangle that the cells of a part span: never less than the reader would lay out."""
 
     def __init__(self) -> None:
+        # Of the cells that hold something, counted from 1.
         self._rows = self._columns = 0
-        # Rows and cells may come without references, each after the one before it.
-        self._bare_rows = self._bare_columns = self._bare_in_row = 0
+        # Where a row and a cell without reference come to stand.
+        self._next_row = self._next_column = 1
         self._merges = 0
         self._tail = b""
 
     @property
-    def columns(self) -> int:
-        return self._columns + self._bare_columns
-
-    @property
     def cells(self) -> int:
-        return (self._rows + self._bare_rows) * self.columns
+        return self._rows * self._columns
 
     def add(self, chunk: bytes) -> None:
         text = self._tail + chunk
@@ -100,40 +103,55 @@ class _Extent:
         text, self._tail = text[:cut], text[cut:]
         if len(self._tail) > _MAX_TEXT_BYTES:
             raise LedgerUnreadable("ledger.format")
-        references, rows = _PLAIN_CELL.findall(text), _PLAIN_ROW.findall(text)
-        plain = len(references) == text.count(b"<c") and len(rows) == text.count(b"<row")
-        if not plain or b":c" in text or b":row" in text:
-            references, rows = _REFERENCE.findall(text), _ROW_REFERENCE.findall(text)
-            self._count_bare(text)
-        if references:
-            self._columns = max(self._columns, *(_number_of(c) for c in {c for c, _ in references}))
-        for row in {*rows, *(row for _, row in references)}:
-            self._rows = max(self._rows, _limited(row))
+        cells, rows = _PLAIN_CELL.findall(text), _PLAIN_ROW.findall(text)
+        plain = len(cells) == text.count(b"<c") and len(rows) == text.count(b"<row")
+        if plain and b":c" not in text and b":row" not in text:
+            self._add_plain(cells, rows)
+        else:
+            for kind, attributes in _TAG.findall(text):
+                self._add_tag(kind, attributes)
         self._merges += text.count(b"mergeCell ")
-        if self._merges > MAX_MERGES:
-            raise LedgerUnreadable("ledger.too_large")
-        if self.columns > MAX_COLUMNS or self.cells > MAX_CELLS:
+        if (
+            self._columns > MAX_COLUMNS
+            or self.cells > MAX_CELLS
+            or self._merges > MAX_MERGES
+            or any(int(count[:12]) > MAX_CELLS for count in _UNIQUE_COUNT.findall(text))
+        ):
             raise LedgerUnreadable("ledger.too_large")
 
-    def _count_bare(self, text: bytes) -> None:
-        starts = len(_ROW.findall(text))
-        self._bare_rows += starts - min(starts, len(_ROW_REFERENCE.findall(text)))
-        if len(_CELL.findall(text)) == len(_REFERENCE.findall(text)):
-            self._bare_in_row = 0
+    def _add_plain(
+        self, cells: Sequence[tuple[bytes, bytes, bytes]], rows: Sequence[bytes]
+    ) -> None:
+        columns = {column for column, _, ended in cells if not ended}
+        self._columns = max(self._columns, *map(_column, columns), 0)
+        self._rows = max(self._rows, *map(_row, {row for _, row, ended in cells if not ended}), 0)
+        self._next_row = max(self._next_row, 1 + max(map(_row, rows), default=0))
+        self._next_column = max(self._next_column, self._columns + 1)
+
+    def _add_tag(self, kind: bytes, attributes: bytes) -> None:
+        # A ">" inside quotes ends the pattern too early, and what follows would be missed.
+        if attributes.count(b'"') % 2 or attributes.count(b"'") % 2:
+            raise LedgerUnreadable("ledger.format")
+        # Said twice, the last counts, or the first: take the farthest.
+        references = _REFERENCE.findall(attributes)
+        row = max((_row(digits) for _, digits in references), default=0)
+        if kind == b"row":
+            self._next_row = (row or self._next_row) + 1
+            self._next_column = 1
             return
-        for index, row in enumerate(_ROW.split(text)):
-            if index:
-                self._bare_in_row = 0
-            self._bare_in_row += max(len(_CELL.findall(row)) - len(_REFERENCE.findall(row)), 0)
-            self._bare_columns = max(self._bare_columns, self._bare_in_row)
+        row = row or self._next_row - 1
+        column = max((_column(letters) for letters, _ in references), default=self._next_column)
+        self._next_column = column + 1
+        if not attributes.endswith(b"/"):
+            self._rows, self._columns = max(self._rows, row), max(self._columns, column)
 
 
-def _limited(number: bytes) -> int:
-    """A row's number; the reader lets large ones overflow, here they stay large."""
-    return int(number[:12])
+def _row(digits: bytes) -> int:
+    # The reader lets large numbers overflow; here they stay large.
+    return int(digits[:12])
 
 
-def _number_of(letters: bytes) -> int:
+def _column(letters: bytes) -> int:
     number = 0
     for letter in letters[:8].upper():
         number = number * 26 + letter - 64

@@ -87,6 +87,8 @@ async def merge_batch(session: WriteSession, merge: Merge, *, first: int) -> Cou
     await run(sql.LOCK_KNOWN)
     await session.execute(_elsewhere(merge))
     await _emit_new_areas(session, merge)
+    await session.execute(text(sql.UNKNOWN_DWELLINGS.format(village_code=merge.village_code)))
+    await run(sql.NEW_ADDRESSES)
     counts.dwellings_created = (await run(sql.NEW_DWELLINGS)).rowcount
     expected = await session.scalar(text(sql.COUNT_NEW_NUMBERS))
     if (await run(sql.NEW_NUMBERS)).rowcount != expected:
@@ -163,7 +165,7 @@ def batches(rows: int, *, applied_to: int) -> Sequence[int]:
 
 
 # Within one transaction the next batch needs the names of the temporary tables again.
-DROP_BATCH = "DROP TABLE batch_row, person, resolved, change"
+DROP_BATCH = "DROP TABLE batch_row, person, resolved, change, unknown_dwelling"
 
 
 async def warnings(session: WriteSession, import_id: UUID) -> list[tuple[int, int, list[str]]]:

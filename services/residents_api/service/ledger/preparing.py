@@ -4,9 +4,11 @@ Everything that costs per row happens here, so that it spreads over processes; t
 streams bytes into PostgreSQL.
 """
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 from uuid import UUID
 
 from services.residents_api.domain import addresses, names
@@ -21,9 +23,10 @@ ROW_COLUMNS = tuple(column.name for column in LedgerRowTable.__table__.columns)
 _UNSAID = bytes(STATEMENT_BYTES)
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 _QUOTES = str.maketrans({"\\": "\\\\", '"': '\\"'})
+_NULL = "\\N"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Job:
     """What is the same for every row of an import."""
 
@@ -31,6 +34,10 @@ class Job:
     village_code: str
     today: date
     sealer: Sealer
+
+    @cached_property
+    def import_text(self) -> str:
+        return str(self.import_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,19 +76,17 @@ def prepare(job: Job, records: Sequence[Numbered]) -> Prepared:
 
 
 def _outcome(job: Job, numbered: Numbered, row: LedgerRow) -> str:
-    masked = (
-        '{"phone": "' + row.phone_invalid.translate(_QUOTES) + '"}' if row.phone_invalid else None
-    )
-    values = {
-        "import_id": str(job.import_id),
+    masked = json.dumps({"phone": row.phone_invalid}) if row.phone_invalid else None
+    values: dict[str, str] = {
+        "import_id": job.import_text,
         "sheet_number": str(numbered.sheet_number),
         "row": str(row.row),
-        "sheet": row.sheet,
+        "sheet": _text(row.sheet),
         "outcome": "rejected" if row.rejected else "accepted",
         "codes": _array(row.codes),
-        "masked": masked,
+        "masked": _text(masked),
     }
-    return _line(values[column] for column in ROW_COLUMNS)
+    return "\t".join([values[column] for column in ROW_COLUMNS]) + "\n"
 
 
 def _staged(job: Job, numbered: Numbered, row: LedgerRow) -> str:
@@ -96,40 +101,42 @@ def _staged(job: Job, numbered: Numbered, row: LedgerRow) -> str:
     )
     weak_key = sealer.statement("person", f"{dwelling_key}|{row.name}|{row.birth_date}")
     blind_index = sealer.blind_index(NUMBER, row.id_number) if row.id_number else None
+    number = (
+        sealer.seal(NUMBER, row.id_number, blind_index=blind_index)
+        if row.id_number and blind_index
+        else None
+    )
     pinyin, initials = names.pinyin(row.name)
-    values: dict[str, str | None] = {
-        "import_id": str(job.import_id),
-        "ordinal": str(numbered.ordinal),
-        "home_ordinal": str(numbered.ordinal),
+    ordinal = str(numbered.ordinal)
+    values: dict[str, str] = {
+        "import_id": job.import_text,
+        "ordinal": ordinal,
+        "home_ordinal": ordinal,
         "sheet_number": str(numbered.sheet_number),
         "row": str(row.row),
         "person_key": _bytea(blind_index or weak_key),
         "weak_key": _bytea(weak_key),
         "blind_index": _bytea(blind_index),
-        "number": _bytea(
-            sealer.seal(NUMBER, row.id_number, blind_index=blind_index)
-            if row.id_number and blind_index
-            else None
-        ),
-        "dwelling_key": dwelling_key,
-        "compound": row.compound,
-        "building": row.building,
-        "unit": row.unit,
-        "room": row.room,
-        "grid_code": addresses.grid_code(job.village_code, row.grid),
-        "name": row.name,
+        "number": _bytea(number),
+        "dwelling_key": _text(dwelling_key),
+        "compound": _text(row.compound),
+        "building": _text(row.building),
+        "unit": _text(row.unit),
+        "room": _text(row.room),
+        "grid_code": addresses.grid_code(job.village_code, row.grid) or _NULL,
+        "name": _text(row.name),
         "name_pinyin": pinyin,
         "name_initials": initials,
-        "tenure": row.tenure,
-        "relation_to_head": row.relation_to_head,
-        "start_date": _date(row.start_date),
+        "tenure": row.tenure or _NULL,
+        "relation_to_head": row.relation_to_head or _NULL,
+        "start_date": str(row.start_date) if row.start_date else _NULL,
         "phones": _array(_sealed_phones(sealer, row.phones)),
         "labels": _array(row.labels),
         "said": _bytea(_said(sealer, row, dwelling_key)),
     }
     for field_name in STATED_FIELDS:
-        values[field_name] = _text(getattr(row, field_name))
-    return _line(values[column] for column in STAGING_COLUMNS)
+        values[field_name] = _text(_stated(row, field_name))
+    return "\t".join([values[column] for column in STAGING_COLUMNS]) + "\n"
 
 
 def _sealed_phones(sealer: Sealer, phones: Iterable[str]) -> list[str]:
@@ -144,7 +151,7 @@ def _sealed_phones(sealer: Sealer, phones: Iterable[str]) -> list[str]:
 def _said(sealer: Sealer, row: LedgerRow, dwelling_key: str) -> bytes:
     """A hash per stated field, zeros where the row says nothing, in the order of `STATED`."""
     said = [
-        sealer.statement(field_name, text) if (text := _text(getattr(row, field_name))) else _UNSAID
+        sealer.statement(field_name, text) if (text := _stated(row, field_name)) else _UNSAID
         for field_name in STATED_FIELDS
     ]
     said.append(sealer.statement("phones", ",".join(sorted(row.phones))) if row.phones else _UNSAID)
@@ -154,21 +161,22 @@ def _said(sealer: Sealer, row: LedgerRow, dwelling_key: str) -> bytes:
     return b"".join(said)
 
 
-def _text(value: str | date | None) -> str | None:
+def _stated(row: LedgerRow, field_name: str) -> str | None:
+    value: str | date | None = getattr(row, field_name)
     return value.isoformat() if isinstance(value, date) else value
 
 
-def _date(value: date | None) -> str | None:
-    return value.isoformat() if value else None
+# COPY's text form. Only what people typed needs escaping; codes, hex and dates are ours.
 
 
-def _bytea(value: bytes | None) -> str | None:
-    return "\\x" + value.hex() if value is not None else None
+def _text(value: str | None) -> str:
+    return _NULL if value is None else value.translate(_ESCAPES)
+
+
+def _bytea(value: bytes | None) -> str:
+    return _NULL if value is None else "\\\\x" + value.hex()
 
 
 def _array(values: Iterable[str]) -> str:
-    return "{" + ",".join(f'"{value.translate(_QUOTES)}"' for value in values) + "}"
-
-
-def _line(values: Iterable[str | None]) -> str:
-    return "\t".join("\\N" if v is None else v.translate(_ESCAPES) for v in values) + "\n"
+    inside = ",".join([f'"{value.translate(_QUOTES)}"' for value in values])
+    return "{" + inside.translate(_ESCAPES) + "}"
