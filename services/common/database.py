@@ -129,10 +129,17 @@ class Notifications:
         self._channel = channel
         self._changed = asyncio.Event()
 
-    async def wait(self, *, timeout: float) -> None:  # noqa: ASYNC109 - the timeout is the normal end
-        changed = self._changed
+    @property
+    def next(self) -> asyncio.Event:
+        """Set by the next notification.
+
+        Who takes it before looking at the table, and waits for it after, misses none in between.
+        """
+        return self._changed
+
+    async def wait(self, notified: asyncio.Event | None = None, *, timeout: float) -> None:  # noqa: ASYNC109 - the timeout is the normal end
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(changed.wait(), timeout)
+            await asyncio.wait_for((notified or self._changed).wait(), timeout)
 
     def wake(self) -> None:
         """Let everyone who waits look again."""

@@ -19,9 +19,16 @@ from starlette.requests import Request
 from services.common import outbox
 from services.common.database import Notifications, ReadSession, Sessions
 from services.common.errors import refuses
-from services.common.outbox import OUTBOX, Event
+from services.common.outbox import HEAD, OUTBOX, Event
 from services.common.positions import Cursor
-from services.common.problems import Problem, RequestInvalid, Text, TokenInvalid, TokenMissing
+from services.common.problems import (
+    Problem,
+    RequestInvalid,
+    RouteNotFound,
+    Text,
+    TokenInvalid,
+    TokenMissing,
+)
 from services.common.routing import Reading, UnitOfWorkRoute, public
 from services.common.security import service_caller
 
@@ -92,6 +99,13 @@ def neighbour(request: Request) -> str:
     return service_caller(request, accepted)
 
 
+def _source(request: Request) -> Feed:
+    source: Feed | None = request.state.feed
+    if source is None:
+        raise RouteNotFound()
+    return source
+
+
 router = APIRouter(
     prefix="/internal",
     include_in_schema=False,
@@ -110,10 +124,12 @@ async def feed(
     type: Annotated[list[str] | None, Query(max_length=20)] = None,
 ) -> FeedPage:
     """Events after a position, waiting up to `wait` seconds for the first."""
-    source: Feed = request.state.feed
+    source = _source(request)
     cursor = _cursor(after)
     deadline = time.monotonic() + wait
     while True:
+        # Taken before the look: what is committed between look and wait wakes us, too.
+        notified = source.notifications.next
         page = await _page(source, cursor, limit, type)
         remaining = deadline - time.monotonic()
         # A page of other types only has moved the cursor: hand that over rather than wait again.
@@ -122,7 +138,7 @@ async def feed(
         if await request.is_disconnected():
             # Nobody waits for this answer any more, and a server that stops would wait for it.
             return page
-        await source.notifications.wait(timeout=min(remaining, 1.0))
+        await source.notifications.wait(notified, timeout=min(remaining, 1.0))
 
 
 def _cursor(after: str) -> Cursor:
@@ -137,18 +153,16 @@ def _cursor(after: str) -> Cursor:
 async def _page(source: Feed, after: Cursor, limit: int, types: list[str] | None) -> FeedPage:
     # A session for each look, not for the whole wait: a long poll holds no connection.
     async with source.sessions.read() as session:
-        head, purged = await outbox.head(session)
-        if after.epoch != head.epoch or after.position < purged:
-            raise FeedGone()
-        ahead = after.position > head.position
-        rows: Sequence[Any] = () if ahead else await _rows(session, after, limit, types)
-    if ahead:
+        found = await _look(session, after, limit, types)
+    head = Cursor(found[0].epoch, found[0].head)
+    if after.epoch != head.epoch or after.position < found[0].purged:
+        raise FeedGone()
+    if after.position > head.position:
         await outbox.new_epoch(source.sessions, seen=after)
         raise FeedGone()
-    last: int = rows[-1].position if rows else after.position
-    if len(rows) < limit:
-        # Everything up to the head was looked at; rows may already be beyond it.
-        last = max(last, head.position)
+    rows = [row for row in found if row.position is not None]
+    # A page that is not full has looked at everything up to the head, whatever the types.
+    last: int = rows[-1].position if len(rows) == limit else head.position
     return FeedPage(
         events=[
             CloudEvent(
@@ -168,17 +182,27 @@ async def _page(source: Feed, after: Cursor, limit: int, types: list[str] | None
     )
 
 
-async def _rows(
+async def _look(
     session: ReadSession, after: Cursor, limit: int, types: list[str] | None
 ) -> Sequence[Any]:
-    statement = (
+    """The head, beside every event of the page, or alone if there is none.
+
+    One statement sees one state: a purge between two would pass for a feed that had nothing to say.
+    """
+    event = (
         sa.select(OUTBOX)
         .where(OUTBOX.c.position > after.position)
         .order_by(OUTBOX.c.position)
         .limit(limit)
     )
     if types:
-        statement = statement.where(OUTBOX.c.type.in_(types))
+        event = event.where(OUTBOX.c.type.in_(types))
+    page = event.lateral("page")
+    statement = (
+        sa.select(HEAD.c.epoch, HEAD.c.position.label("head"), HEAD.c.purged, page)
+        .select_from(HEAD.outerjoin(page, sa.true()))
+        .order_by(page.c.position)
+    )
     return (await session.execute(statement)).all()
 
 
@@ -194,7 +218,7 @@ async def snapshot(
     Whatever changes while the pages are read comes again by the feed: follow it from the position
     that the first page said.
     """
-    source: Feed = request.state.feed
+    source = _source(request)
     position, _ = await outbox.head(session)
     events, next_token = await source.snapshot(session, after)
     return SnapshotPage(

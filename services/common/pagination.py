@@ -23,9 +23,16 @@ Statement = TypeVar("Statement", bound=Select[*tuple[Any, ...]])
 class PageRequest:
     """Which page is asked for. An over-large size is lowered, not refused."""
 
-    def __init__(self, *, size: int | None = None, token: str | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        size: int | None = None,
+        token: str | None = None,
+        pointer: str = "/query/page_token",
+    ) -> None:
         self.size = min(size or DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE)
         self._token = token
+        self._pointer = pointer
 
     def after(self, keys: type[Keys]) -> Keys | None:
         """The sort keys of the last row already seen, typed as the caller says; None on page one."""
@@ -37,7 +44,7 @@ class PageRequest:
             return TypeAdapter(keys).validate_json(raw)
         except (binascii.Error, UnicodeError, ValidationError, ValueError):
             raise RequestInvalid.at(
-                "/query/page_token",
+                self._pointer,
                 "page_token.invalid",
                 Text("翻页标记无效", "This page_token was not given by this list"),
             ) from None

@@ -60,11 +60,6 @@ class Caller:
     def may(self, permission: Permission) -> bool:
         return permission in self.permissions
 
-    @property
-    def only_own(self) -> bool:
-        """True for a resident, who sees what is theirs and nothing by area."""
-        return self.roles == frozenset({Role.RESIDENT})
-
     def narrowed(self, area: str | None, *, village_code: str | None = None) -> tuple[Area, ...]:
         """The areas to list: the asked one if it lies within the caller's, or all of the caller's.
 

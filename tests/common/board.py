@@ -3,6 +3,7 @@
 It stands in the register's schema, whose outbox, feed head and keys the migration has made.
 """
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Annotated, Any
@@ -16,7 +17,7 @@ from starlette.responses import Response
 
 from services.common import application, database, outbox
 from services.common.access import Permission
-from services.common.clock import Clock
+from services.common.clock import Clock, SystemClock
 from services.common.database import ReadSession, Sessions, WriteSession
 from services.common.errors import refuses
 from services.common.identifiers import new_id
@@ -192,9 +193,7 @@ async def search_notes(
 
 async def _note(session: ReadSession, note_id: UUID, *, lock: bool = False) -> Any:
     statement = sa.select(NOTE).where(NOTE.c.id == note_id)
-    row = (
-        await session.execute(statement.with_for_update() if lock else statement)
-    ).one_or_none()
+    row = (await session.execute(statement.with_for_update() if lock else statement)).one_or_none()
     if row is None:
         raise NoteNotFound()
     return row
@@ -302,7 +301,7 @@ async def open_board(
     identity: Identity,
     clock: Clock,
     *,
-    snapshots: Snapshots | None = None,
+    snapshots: Snapshots | None,
     security: SecuritySettings | None = None,
     transports: application.Transports | None = None,
     routers: Sequence[APIRouter] = (router,),
@@ -317,10 +316,23 @@ async def open_board(
             settings=settings_of(db.urls["residents_api"], **settings),
             security=security or identity.security,
             clock=clock,
-            snapshot=snapshots or Snapshots(),
+            snapshot=snapshots,
             transports=transports or {"gateway": identity.transport},
         ) as house:
             yield house.state
 
     async with opened(create_app(lifespan, routers=routers), identity) as app:
         yield app
+
+
+def write_once(url: str, rank: int) -> None:
+    """The life of a writer process: it commits a note, and is killed before that is numbered."""
+
+    async def write() -> None:
+        engine = database.engine(settings_of(url), application="writer")
+        sessions = database.sessions(engine)
+        async with sessions.write() as session:
+            await add_note(session, rank=rank)
+        await outbox.Publisher(sessions, service=NAME, clock=SystemClock()).publish()
+
+    asyncio.run(write())

@@ -141,7 +141,7 @@ async def test_a_commit_just_before_the_wait_is_not_slept_through(board: App) ->
         await asyncio.sleep(0.2)  # the notification has come and gone
 
     began = time.monotonic()
-    with interrupted("after", "FROM outbox WHERE outbox.position >", write_meanwhile):
+    with interrupted("after", "FROM feed_head LEFT OUTER JOIN LATERAL", write_meanwhile):
         page = await feed_page(board, start, wait=20)
     assert ranks(page["events"]) == [1]
     assert time.monotonic() - began < 0.8
@@ -150,7 +150,7 @@ async def test_a_commit_just_before_the_wait_is_not_slept_through(board: App) ->
 async def test_waiting_holds_no_connection(
     board_db: Database, identity: Identity, clock: FixedClock
 ) -> None:
-    async with open_board(board_db, identity, clock, pool_size=1) as board:
+    async with open_board(board_db, identity, clock, snapshots=Snapshots(), pool_size=1) as board:
         start = await start_of(board)
         waiting = [asyncio.create_task(feed_page(board, start, wait=20)) for _ in range(25)]
         await asyncio.sleep(0.3)
@@ -270,7 +270,7 @@ async def test_a_purge_between_two_looks_is_not_taken_for_silence(
     await write(board, ranks=[1, 2, 3])
     clock.advance(timedelta(days=400))
     publisher: Publisher = board.state["publisher"]
-    with interrupted("before", "FROM outbox WHERE outbox.position >", publisher.purge):
+    with interrupted("before", "FROM feed_head LEFT OUTER JOIN LATERAL", publisher.purge):
         answer = await board.as_service().get("/internal/feed", params={"after": start})
     if answer.status_code == 200:
         assert ranks(answer.json()["events"]) == [1, 2, 3]
@@ -315,9 +315,7 @@ async def test_events_of_before_the_snapshot_that_have_no_position_yet_come_afte
 async def test_a_service_without_a_feed_has_none(
     board_db: Database, identity: Identity, clock: FixedClock
 ) -> None:
-    async with open_board(board_db, identity, clock) as board:
-        board.state["feed"] = None
+    async with open_board(board_db, identity, clock, snapshots=None) as board:
         for path in ("/internal/feed?after=0123456789abcdef.0", "/internal/snapshot"):
             answer = await board.as_service().get(path)
             assert (answer.status_code, answer.json()["code"]) == (404, "route.not_found")
-

@@ -8,9 +8,10 @@ import httpx
 from services.residents_api.domain import identity_numbers
 
 VILLAGE = "510182104006"
-NEXT_VILLAGE = "510182104001"
+NEXT_VILLAGE = "510182104005"
 TOWN = "510182104"
-OTHER_TOWN = "510182100"
+OTHER_TOWN = "510182001"
+OTHER_TOWNS_VILLAGE = "510182001009"
 
 
 def number(born: str = "1990-05-01", sequence: int = 1, *, area: str = "519900") -> str:

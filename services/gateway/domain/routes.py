@@ -5,6 +5,7 @@ segment, decoded. A path that could mean something else there than here (an enco
 segment, an empty segment) is nobody's.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -13,6 +14,8 @@ from urllib.parse import unquote
 from services.gateway.errors import RoutesConflict
 
 PUBLIC = frozenset({"v1", "open311", "oauth", ".well-known"})
+# An empty segment, a dot segment, a backslash, a control character.
+_AMBIGUOUS = re.compile(r"/(?=/|\Z)|/\.\.?(?=/|\Z)|[\\\x00-\x1f\x7f]")
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 
 
@@ -50,21 +53,13 @@ def segments_of(path: str, raw_path: bytes) -> tuple[str, ...] | None:
 
     `path` is decoded as a whole, `raw_path` as it came.
     """
-    if not raw_path.isascii():
+    if not path.startswith("/") or not raw_path.isascii() or _AMBIGUOUS.search(path):
         return None
-    parts = path.split("/")
-    if b"%" in raw_path:
-        parts = [unquote(part) for part in raw_path.decode("ascii").split("/")]
-    if parts[0] or len(parts) < 2:
-        return None
-    del parts[0]
-    return tuple(parts) if all(_is_plain(part) for part in parts) else None
-
-
-def _is_plain(segment: str) -> bool:
-    return segment not in {"", ".", ".."} and not any(
-        character in "/\\" or character < " " or character == "\x7f" for character in segment
-    )
+    if b"%" not in raw_path:
+        return tuple(path.split("/")[1:])
+    parts = raw_path.decode("ascii").split("/")[1:]
+    decoded = tuple(unquote(part) for part in parts)
+    return None if any("/" in part for part in decoded) else decoded
 
 
 class RouteTable:

@@ -100,4 +100,5 @@ async def get_docs_start() -> Response:
 async def get_docs_file(name: str) -> Response:
     if name not in _FILES:
         raise RouteNotFound()
-    return FileResponse(_static() / name, media_type=_FILES[name], headers=_HEADERS)
+    headers = {**_HEADERS, "Cache-Control": "public, max-age=3600"}
+    return FileResponse(_static() / name, media_type=_FILES[name], headers=headers)

@@ -14,6 +14,7 @@ log = structlog.get_logger(__name__)
 
 # Most answers are complete by then, and need nobody to listen for the client's leaving.
 _WATCH_AFTER_SECONDS = 0.1
+_CLIENT_LEFT = 499  # as nginx counts them: nobody's failure
 
 
 class _ClientLeft(Exception):
@@ -75,7 +76,7 @@ class _Watch:
     async def _listen(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
-        self.client_left = True
+        self.client_left = False
         if self._handling is not None:
             self._handling.cancel()
 
@@ -113,14 +114,22 @@ async def forward(
             raise
         if isinstance(upload.failure, Problem):
             raise upload.failure from None
+        await _note_departure(send)
     except asyncio.CancelledError:
         task = asyncio.current_task()
         if not watch.client_left or (task is not None and task.uncancel()):
             raise
+        if answer is None:
+            await _note_departure(send)
     finally:
         watch.end()
         if answer is not None:
             answer.close()
+
+
+async def _note_departure(send: Send) -> None:
+    """For the log and the metrics only: the server has nobody to send it to."""
+    await send({"type": "http.response.start", "status": _CLIENT_LEFT, "headers": []})
 
 
 def _target(scope: Scope) -> str:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 
-from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -10,7 +9,6 @@ from services.common import errors
 from services.common.problems import MethodNotAllowed, RouteNotFound, Unavailable
 from services.common.telemetry import Metrics, TelemetryMiddleware
 from services.gateway.domain.routes import PUBLIC, NotAllowed, Route, segments_of
-from services.gateway.errors import UpgradeUnsupported
 from services.gateway.proxy import headers
 from services.gateway.proxy.forwarding import forward
 from services.gateway.proxy.upstream import UpstreamClient
@@ -75,8 +73,6 @@ class Front:
             await Response(status_code=204, headers=allow)(scope, receive, send)
             return
         scope["shequ.route"] = found.template
-        if _asks_for_websocket(scope):
-            raise UpgradeUnsupported()
         base_urls: Mapping[str, str] = scope["state"]["base_urls"]
         client: UpstreamClient = scope["state"]["upstream"]
         await forward(
@@ -108,8 +104,3 @@ async def _find_again(scope: Scope, segments: Segments) -> Route | NotAllowed:
         return found
     # It may be one of a service that has not been reached yet.
     raise RouteNotFound() if directory.complete else Unavailable()
-
-
-def _asks_for_websocket(scope: Scope) -> bool:
-    upgrade = Request(scope).headers.get("upgrade", "")
-    return upgrade.lower() == "websocket"

@@ -6,6 +6,7 @@ from starlette.types import Scope
 
 from services.common import telemetry
 from services.common.problems import Malformed
+from services.gateway.errors import UpgradeUnsupported
 
 Raw = Sequence[tuple[bytes, bytes]]
 
@@ -37,53 +38,57 @@ _OURS_UPSTREAM = frozenset(
 )
 # The gateway's server and its telemetry say these of every answer.
 _OURS_DOWNSTREAM = frozenset({b"date", b"server", telemetry.REQUEST_ID.encode()})
-_NOSNIFF = (b"x-content-type-options", b"nosniff")
-_NO_STORE = (b"cache-control", b"no-store")
-
-
-def _named_in_connection(headers: Raw) -> frozenset[bytes]:
-    return frozenset(
-        name.strip().lower()
-        for key, value in headers
-        if key.lower() == b"connection"
-        for name in value.split(b",")
-    )
+_DROPPED_UPSTREAM = _HOP_BY_HOP | _OURS_UPSTREAM
+_DROPPED_DOWNSTREAM = _HOP_BY_HOP | _OURS_DOWNSTREAM
+# What every answer says unless it says otherwise: most of them are about people.
+_DEFAULTS = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))
 
 
 def upstream(scope: Scope) -> list[tuple[str, str]]:
-    """The headers of the request as the service is to get it. Raises Malformed."""
+    """The headers of the request as the service is to get it.
+
+    Raises Malformed, or UpgradeUnsupported for a WebSocket: any other upgrade may be ignored.
+    """
     headers: Raw = scope["headers"]
-    dropped = _HOP_BY_HOP | _OURS_UPSTREAM | _named_in_connection(headers)
+    dropped = _without_hops(_DROPPED_UPSTREAM, headers)
+    passed: list[tuple[str, str]] = []
     try:
-        passed = [
-            (name.decode("ascii"), value.decode("utf-8"))
-            for name, value in headers
-            if name not in dropped and not name.startswith(b"x-forwarded-")
-        ]
-        host = next((value.decode("ascii") for name, value in headers if name == b"host"), "")
+        for name, value in headers:
+            if name == b"host":
+                passed.append(("x-forwarded-host", value.decode("ascii")))
+            elif name == b"upgrade" and value.lower() == b"websocket":
+                raise UpgradeUnsupported()
+            elif name not in dropped and not name.startswith(b"x-forwarded-"):
+                passed.append((name.decode("ascii"), value.decode("utf-8")))
     except UnicodeDecodeError:
         raise Malformed() from None
     peer = scope.get("client")
-    passed += telemetry.outgoing_headers().items()
     passed.append(("x-forwarded-for", str(peer[0]) if peer else "unknown"))
     passed.append(("x-forwarded-proto", scope["scheme"]))
-    if host:
-        passed.append(("x-forwarded-host", host))
+    passed.extend(telemetry.outgoing_headers().items())
     return passed
 
 
 def downstream(headers: Raw, *, status: int) -> list[tuple[bytes, bytes]]:
     """The headers of the answer as the client is to get it."""
-    dropped = _HOP_BY_HOP | _OURS_DOWNSTREAM | _named_in_connection(headers)
+    lowered = [(name.lower(), value) for name, value in headers]
+    dropped = _without_hops(_DROPPED_DOWNSTREAM, lowered)
     if status in {204, 304}:
         dropped |= {b"content-length"}
-    passed = [(lower, value) for name, value in headers if (lower := name.lower()) not in dropped]
-    return with_defaults(passed)
+    return with_defaults([header for header in lowered if header[0] not in dropped])
 
 
 def with_defaults(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    """With what every answer says unless it says otherwise: most of them are about people."""
+    """With what every answer says. Names are in lower case."""
     passed = list(headers)
-    names = {name.lower() for name, _ in passed}
-    passed.extend(header for header in (_NOSNIFF, _NO_STORE) if header[0] not in names)
+    names = {name for name, _ in passed}
+    passed.extend(header for header in _DEFAULTS if header[0] not in names)
     return passed
+
+
+def _without_hops(dropped: frozenset[bytes], headers: Raw) -> frozenset[bytes]:
+    """Also what a Connection header names."""
+    for name, value in headers:
+        if name == b"connection":
+            dropped |= {part.strip().lower() for part in value.split(b",")}
+    return dropped

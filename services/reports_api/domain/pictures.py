@@ -6,6 +6,7 @@ a new canvas and encoded again; colour profiles are dropped with the rest.
 """
 
 import io
+import re
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -25,8 +26,11 @@ _FORMATS = ("JPEG", "PNG", "WEBP")
 
 # A progressive JPEG may hold thousands of scans, each of them one more pass over all its pixels:
 # minutes of work in a small file. Cameras write a dozen at most.
-_START_OF_SCAN = b"\xff\xda"
 _MAX_SCANS = 100
+_START_OF_SCAN = b"\xff\xda"
+_END_OF_IMAGE = b"\xff\xd9"
+# All that a length follows, and the end: not stuffed bytes, restarts and TEM.
+_MARKER = re.compile(rb"\xff[\x02-\xcf\xd8-\xfe]")
 
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -60,7 +64,7 @@ def cleaned(sent: bytes, *, max_pixels: int) -> Picture:
             # Only the header is read so far: a bomb is refused before it goes off.
             if image.width * image.height > max_pixels:
                 raise photo_too_large()
-            if image.format in {"JPEG", "MPO"} and sent.count(_START_OF_SCAN) > _MAX_SCANS:
+            if image.format in {"JPEG", "MPO"} and _scans(sent) > _MAX_SCANS:
                 raise photo_unreadable()
             return _encoded(_pixels(image))
     except PhotoRefused:
@@ -69,6 +73,21 @@ def cleaned(sent: bytes, *, max_pixels: int) -> Picture:
         raise photo_too_large() from None
     except Exception:  # noqa: BLE001 - a decoder that meets a broken or hostile file may raise anything
         raise photo_unreadable() from None
+
+
+def _scans(jpeg: bytes) -> int:
+    """How many scans the picture has, up to one too many.
+
+    Only of the picture itself: the preview inside its metadata and the film behind its end, which
+    phones add, do not count.
+    """
+    found, at = 0, 2
+    while found <= _MAX_SCANS and (marker := _MARKER.search(jpeg, at)):
+        if marker[0] == _END_OF_IMAGE:
+            break
+        found += marker[0] == _START_OF_SCAN
+        at = marker.end() + int.from_bytes(jpeg[marker.end() : marker.end() + 2], "big")
+    return found
 
 
 def _pixels(image: Image.Image) -> Image.Image:

@@ -56,7 +56,9 @@ async def list_residents(
     page: PageInQuery,
     on: Today,
 ) -> ResidentPage:
-    """Residents who live in an area, masked, ordered by village."""
+    """Residents of an area, masked, ordered by village: who lives there, and who lives nowhere
+    known and is kept on file there.
+    """
     rows, token = await repository.residents_in(session, within=areas, on=on, page=page)
     items = await service.masked(session, sealer, rows)
     return ResidentPage(items=items, next_page_token=token)

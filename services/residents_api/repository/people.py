@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy import ColumnElement, Select, and_, exists, or_, orm, select
+from sqlalchemy import ColumnElement, Row, Select, and_, exists, or_, orm, select
 
 from services.common import areas, pagination
 from services.common.areas import Area
@@ -44,9 +44,18 @@ def visible(within: Sequence[Area], *, on: date) -> ColumnElement[bool]:
     """Residents whom the areas contain: by where they live or, living nowhere known, by who keeps
     their record.
     """
-    of_them = and_(Occupancy.resident_id == Resident.id, current(on))
-    kept = areas.within(within, division=Resident.area_code)
-    return or_(exists().where(of_them, _lived_in(within)), and_(kept, ~exists().where(of_them)))
+    lives_there = exists().where(_of_them(on), _lived_in(within))
+    return or_(lives_there, _kept(within, on=on))
+
+
+def _of_them(on: date) -> ColumnElement[bool]:
+    return and_(Occupancy.resident_id == Resident.id, current(on))
+
+
+def _kept(within: Sequence[Area], *, on: date) -> ColumnElement[bool]:
+    """Living nowhere known, with the record kept by a division or grid within the areas."""
+    keeper = areas.within(within, division=Resident.area_code, grid=Resident.area_code)
+    return and_(keeper, ~exists().where(_of_them(on)))
 
 
 async def resident(
@@ -61,11 +70,33 @@ async def resident(
 async def residents_in(
     session: ReadSession, *, within: Sequence[Area], on: date, page: PageRequest
 ) -> tuple[Sequence[Resident], str | None]:
-    """A page of those who live in the areas, ordered by village and id.
+    """A page of those whom the areas contain, ordered by village and id.
 
-    The index on (division_code, resident_id) gives the order; somebody with two dwellings comes
-    once, at the first.
+    Those who live there stand at the village of their first dwelling of several: moving into
+    another one neither repeats nor skips them. Among them stand those who live nowhere known, at
+    the division or grid that keeps their record.
     """
+    after = page.after(tuple[str, UUID])
+    there = await _living_in(session, within=within, on=on, after=after, size=page.size)
+    # Hardly anybody lives nowhere: without an end the search would go through the whole area.
+    until = there[-1][:2] if len(there) > page.size else None
+    kept = await _kept_by(session, within=within, on=on, after=after, until=until, size=page.size)
+    rows = sorted([*there, *kept], key=lambda row: row[:2])
+    shown, token = pagination.cut(rows, page, keys=lambda row: row[:2])
+    return [row[2] for row in shown], token
+
+
+_Placed = Row[str, UUID, Resident]
+
+
+async def _living_in(
+    session: ReadSession,
+    *,
+    within: Sequence[Area],
+    on: date,
+    after: tuple[str, UUID] | None,
+    size: int,
+) -> Sequence[_Placed]:
     other = orm.aliased(Occupancy)
     earlier = exists().where(
         other.resident_id == Occupancy.resident_id,
@@ -74,20 +105,39 @@ async def residents_in(
         areas.within(
             within, division=other.division_code, grid=other.grid_code, compound=other.compound_id
         ),
-        sa.tuple_(other.division_code, other.id) < sa.tuple_(Occupancy.division_code, Occupancy.id),
+        other.id < Occupancy.id,
     )
     statement = pagination.keyset(
-        select(Occupancy.division_code, Resident)
+        select(Occupancy.division_code, Occupancy.resident_id, Resident)
         .join(Resident, Resident.id == Occupancy.resident_id)
         .where(_lived_in(within), current(on), ~earlier),
         Occupancy.division_code,
         Occupancy.resident_id,
-        after=page.after(tuple[str, UUID]),
-        size=page.size,
+        after=after,
+        size=size,
     )
-    rows = (await session.execute(statement)).all()
-    shown, token = pagination.cut(rows, page, keys=lambda row: (row[0], row[1].id))
-    return [row[1] for row in shown], token
+    return (await session.execute(statement)).all()
+
+
+async def _kept_by(
+    session: ReadSession,
+    *,
+    within: Sequence[Area],
+    on: date,
+    after: tuple[str, UUID] | None,
+    until: tuple[str, UUID] | None,
+    size: int,
+) -> Sequence[_Placed]:
+    statement = pagination.keyset(
+        select(Resident.area_code, Resident.id, Resident).where(_kept(within, on=on)),
+        Resident.area_code,
+        Resident.id,
+        after=after,
+        size=size,
+    )
+    if until is not None:
+        statement = statement.where(sa.tuple_(Resident.area_code, Resident.id) <= until)
+    return (await session.execute(statement)).all()
 
 
 @dataclass(frozen=True, slots=True)

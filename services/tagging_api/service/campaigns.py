@@ -33,8 +33,8 @@ from services.tagging_api.service import rules
 log = structlog.get_logger(__name__)
 
 CHANNEL = "tagging_api_campaigns"
-# Only for a notification that was lost.
-_LOOK_AGAIN_SECONDS = 5.0
+# For a lost connection, and for a campaign that a request still held when its notification came.
+_LOOK_AGAIN_SECONDS = 1.0
 
 
 def meaning(campaign: Campaign) -> Meaning:
@@ -113,13 +113,14 @@ class Sender:
     async def run(self, notifications: Notifications) -> None:
         """For ever."""
         while True:
+            notified = notifications.next
             try:
                 worked = await self.step()
             except (DBAPIError, OSError) as failed:
                 log.warning("campaigns.interrupted", error=type(failed).__name__)
                 worked = False
             if not worked:
-                await notifications.wait(timeout=_LOOK_AGAIN_SECONDS)
+                await notifications.wait(notified, timeout=_LOOK_AGAIN_SECONDS)
 
     async def step(self) -> bool:
         """Take the audience of a campaign, or deliver its next batch. False if there is none."""

@@ -4,11 +4,18 @@ from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from pathlib import Path
 
+import pytest
 import xlsxwriter
 
 from services.residents_api.domain import identity_numbers
 from services.residents_api.domain.cells import Cell
-from services.residents_api.domain.ledger import LedgerRow, check, open_ledger, records
+from services.residents_api.domain.ledger import (
+    LedgerRow,
+    LedgerUnreadable,
+    check,
+    open_ledger,
+    records,
+)
 
 TODAY = date(2026, 11, 24)
 
@@ -87,3 +94,27 @@ def read_rows(
 def homes(rows: Iterable[LedgerRow]) -> list[tuple[str | None, ...]]:
     """Compound, building, unit and room of each row."""
     return [(row.compound, row.building, row.unit, row.room) for row in rows]
+
+
+TWO: Rows = [
+    ["金沙小区台账"],
+    HEADER,
+    ["金沙小区", "3栋", "2单元", "201", "户主", "张三", number(), "1990-05-01", "13812345678"],
+    ["", "", "", "", "配偶", "李四", number(sequence=2), "1990.5", ""],
+    ["合计", "", "", "", "", "2人"],
+]
+
+
+def check_two(path: Path) -> None:
+    """The file is a ledger of TWO."""
+    rows = read(path)
+    assert [(row.row, row.name, row.codes) for row in rows] == [(3, "张三", ()), (4, "李四", ())]
+    assert homes(rows) == [("金沙小区", "3", "2", "201")] * 2
+
+
+def refusal(path: Path) -> str:
+    """The code with which a file is refused that is no ledger."""
+    with pytest.raises(LedgerUnreadable) as caught:
+        list(records(open_ledger(path)))
+    assert str(caught.value) == caught.value.code
+    return caught.value.code

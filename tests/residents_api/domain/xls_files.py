@@ -28,9 +28,15 @@ def write_xls(
 
 def far_cells(row: int, column: int, *, sheets: int = 1) -> bytes:
     """A workbook of sheets with a header and a cell at row and column, counted from 0."""
-    header = _sheet([["姓名", "身份证号"]], ())[: -len(_record(0x0A))]
-    sheet = header + _number(row, column, 1.0) + _record(0x0A)
-    return compound_file("Workbook", _book([(f"s{n}", sheet) for n in range(sheets)]))
+    return with_records(_number(row, column, 1.0), sheets=sheets)
+
+
+def with_records(*records: bytes, sheets: int = 1, of_workbook: bytes = b"") -> bytes:
+    """A workbook of sheets with a header and these records, and some records of the workbook."""
+    header = _sheet([["姓名", "身份证号"]], ())[: -len(record(0x0A))]
+    sheet = header + b"".join(records) + record(0x0A)
+    named = [(f"s{n}", sheet) for n in range(sheets)]
+    return compound_file("Workbook", _book(named, extra=of_workbook))
 
 
 def compound_file(name: str, stream: bytes) -> bytes:
@@ -73,47 +79,53 @@ def _workbook(
 
 
 def _book(
-    sheets: Sequence[tuple[str, bytes]], *, hidden: Sequence[str] = (), filepass: bool = False
+    sheets: Sequence[tuple[str, bytes]],
+    *,
+    hidden: Sequence[str] = (),
+    filepass: bool = False,
+    extra: bytes = b"",
 ) -> bytes:
-    head = _record(0x809, pack("<HHHHII", 0x600, 5, 0, 0, 0, 6))
+    head = record(0x809, pack("<HHHHII", 0x600, 5, 0, 0, 0, 6))
     if filepass:
-        head += _record(0x2F, pack("<HH", 0, 0x1234))
+        head += record(0x2F, pack("<HH", 0, 0x1234))
+    head += extra
     # Cell formats: general, and 14, a date.
     head += b"".join(
-        _record(0xE0, pack("<HHHBBBBIIH", 0, f, 0, 0, 0, 0, 0, 0, 0, 0)) for f in (0, 14)
+        record(0xE0, pack("<HHHBBBBIIH", 0, f, 0, 0, 0, 0, 0, 0, 0, 0)) for f in (0, 14)
     )
     names = [name.encode("utf-16-le") for name, _ in sheets]
     position = len(head) + sum(12 + len(name) for name in names) + 4
     bounds = b""
     for (name, content), text in zip(sheets, names, strict=True):
         state = 1 if name in hidden else 0
-        bounds += _record(0x85, pack("<IBBBB", position, state, 0, len(text) // 2, 1) + text)
+        bounds += record(0x85, pack("<IBBBB", position, state, 0, len(text) // 2, 1) + text)
         position += len(content)
-    return head + bounds + _record(0x0A) + b"".join(content for _, content in sheets)
+    return head + bounds + record(0x0A) + b"".join(content for _, content in sheets)
 
 
 def _sheet(rows: Sequence[Sequence[Value]], merges: Sequence[Range]) -> bytes:
-    content = _record(0x809, pack("<HHHHII", 0x600, 0x10, 0, 0, 0, 6))
+    content = record(0x809, pack("<HHHHII", 0x600, 0x10, 0, 0, 0, 6))
     for row, values in enumerate(rows):
         for column, value in enumerate(values):
             if isinstance(value, str):
                 if value:
                     text = value.encode("utf-16-le")
                     label = pack("<HHHHB", row, column, 0, len(text) // 2, 1) + text
-                    content += _record(0x204, label)
+                    content += record(0x204, label)
             elif isinstance(value, date):
                 content += _number(row, column, float((value - date(1899, 12, 30)).days), 1)
             elif value is not None:
                 content += _number(row, column, float(value))
     ranges = b"".join(pack("<HHHH", r1, r2, c1, c2) for r1, c1, r2, c2 in merges)
     if merges:
-        content += _record(0xE5, pack("<H", len(merges)) + ranges)
-    return content + _record(0x0A)
+        content += record(0xE5, pack("<H", len(merges)) + ranges)
+    return content + record(0x0A)
 
 
 def _number(row: int, column: int, value: float, form: int = 0) -> bytes:
-    return _record(0x203, pack("<HHHd", row, column, form, value))
+    return record(0x203, pack("<HHHd", row, column, form, value))
 
 
-def _record(kind: int, content: bytes = b"") -> bytes:
+def record(kind: int, content: bytes = b"") -> bytes:
+    """A record of MS-XLS."""
     return pack("<HH", kind, len(content)) + content

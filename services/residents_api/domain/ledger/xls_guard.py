@@ -77,7 +77,7 @@ class _Compound:
         self._entries = list(_entries(self._chain(first_directory), wide=shift == 12))
         # The first entry is the root, whose stream holds the small streams.
         self._small = self._stream(self._entries[0])
-        self._small_table = _longs(self._chain(first_mini) if mini_sectors else b"")
+        self._small_table = _longs(self._chain(first_mini))
 
     def workbook(self) -> bytes:
         names = [name for name, _, _ in self._entries]
@@ -93,7 +93,7 @@ class _Compound:
         if size > len(self._data):
             raise LedgerUnreadable("ledger.format")
         if size >= _MINI_CUTOFF or name == self._entries[0][0]:
-            return self._chain(first)[:size] if size else b""
+            return self._chain(first)[:size]
         return b"".join(
             self._small[_MINI_SECTOR * index : _MINI_SECTOR * (index + 1)]
             for index in _indexes(self._small_table, first)
@@ -115,6 +115,8 @@ class _Compound:
         ]
 
     def _chain(self, first: int) -> bytes:
+        if first == _FREE:
+            return b""
         return b"".join(self._sector(index) for index in _indexes(self._table, first))
 
     def _sector(self, index: int) -> bytes:

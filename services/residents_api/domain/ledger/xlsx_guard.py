@@ -34,7 +34,7 @@ _PLAIN_ROW = re.compile(rb'<row r="([0-9]+)"(?: [a-qs-z][0-9A-Za-z:]*="[^"<>]*")
 _TAG = re.compile(rb"<(?:\w+:)?(c|row)(?=[\s/>])([^<>]*)")
 _REFERENCE = re.compile(rb"""\br\s*=\s*["']([A-Za-z]*)([0-9]+)["']""")
 # How many strings the reader makes room for before it has read any.
-_UNIQUE_COUNT = re.compile(rb"""\buniqueCount\s*=\s*["']([0-9]+)""")
+_UNIQUE_COUNT = re.compile(rb"""uniqueCount\s*=\s*["']([0-9]+)""")
 
 # What zipfile says to broken archives: also OSError for a seek to nowhere, RuntimeError for an
 # encrypted part, NotImplementedError for a compression that no workbook has.

@@ -136,7 +136,7 @@ def _elsewhere(merge: Merge) -> sa.Update:
     )
     kept_here = exists().where(
         Resident.id == _RESOLVED.c.resident_id,
-        areas.within(merge.importer_areas, division=Resident.area_code),
+        areas.within(merge.importer_areas, division=Resident.area_code, grid=Resident.area_code),
     )
     return (
         update(_RESOLVED)
