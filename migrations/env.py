@@ -4,10 +4,11 @@ import asyncio
 import importlib
 import os
 import zlib
+from functools import partial
 
+import asyncpg
 from alembic import context
 from sqlalchemy import Connection, MetaData, pool, text
-from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 
 service = context.config.config_ini_section
@@ -33,7 +34,9 @@ def migrate(connection: Connection) -> None:
 
 async def main() -> None:
     engine = create_async_engine(
-        make_url(url()).set(drivername="postgresql+asyncpg"),
+        # The driver reads the URL itself: SQLAlchemy knows few of libpq's parameters.
+        "postgresql+asyncpg://",
+        async_creator=partial(asyncpg.connect, url()),
         poolclass=pool.NullPool,
         hide_parameters=True,
     )

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision: str = "92e75e8bc14a"
+revision: str = "999b8c65dead"
 down_revision: str | None = None
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
@@ -307,6 +307,7 @@ def upgrade() -> None:
         "resident",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("area_code", sa.Text(collation="C"), nullable=False),
+        sa.Column("keeper_compound_id", sa.Uuid(), nullable=True),
         sa.Column("name", sa.Text(collation="C"), nullable=False),
         sa.Column("name_pinyin", sa.Text(collation="C"), nullable=False),
         sa.Column("name_initials", sa.Text(collation="C"), nullable=False),
@@ -337,6 +338,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("resident_pkey")),
     )
     op.create_index("resident_area_code_id_idx", "resident", ["area_code", "id"], unique=False)
+    op.create_index(
+        "resident_keeper_compound_id_idx",
+        "resident",
+        ["keeper_compound_id", "id"],
+        unique=False,
+        postgresql_where=sa.text("keeper_compound_id IS NOT NULL"),
+    )
     op.create_index("resident_name_idx", "resident", ["name"], unique=False)
     op.create_index("resident_name_initials_idx", "resident", ["name_initials"], unique=False)
     op.create_index("resident_name_pinyin_idx", "resident", ["name_pinyin"], unique=False)
@@ -356,6 +364,11 @@ def downgrade() -> None:
     op.drop_index("resident_name_pinyin_idx", table_name="resident")
     op.drop_index("resident_name_initials_idx", table_name="resident")
     op.drop_index("resident_name_idx", table_name="resident")
+    op.drop_index(
+        "resident_keeper_compound_id_idx",
+        table_name="resident",
+        postgresql_where=sa.text("keeper_compound_id IS NOT NULL"),
+    )
     op.drop_index("resident_area_code_id_idx", table_name="resident")
     op.drop_table("resident")
     op.drop_index(op.f("phone_blind_index_idx"), table_name="phone")

@@ -182,16 +182,16 @@ class Supervisor:
         return {keeper.program.name: keeper.pid for keeper in self.keepers if keeper.pid}
 
 
-async def waiting_for(program: Program) -> Sequence[str]:
-    """What keeps a service from being ready, by its own word; nothing when it is ready."""
+async def waiting_for(program: Program) -> Sequence[str] | None:
+    """What a service says it still waits for: nothing when it is ready; None if it says nothing."""
     try:
         status, body = await asyncio.wait_for(_get(program.host, program.port, "/readyz"), 5)
-        checks: dict[str, bool] = json.loads(body)["checks"] if status != HTTPStatus.OK else {}
+        if status == HTTPStatus.OK:
+            return ()
+        checks: dict[str, bool] = json.loads(body)["checks"]
     except (OSError, TimeoutError, ValueError, KeyError, TypeError):
-        return ["start"]
-    if status == HTTPStatus.OK:
-        return []
-    return [name for name, passed in checks.items() if not passed] or ["start"]
+        return None
+    return [name for name, passed in checks.items() if not passed] or None
 
 
 async def _get(host: str, port: int, path: str) -> tuple[int, bytes]:

@@ -4,13 +4,12 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import AsyncExitStack, contextmanager, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich import box
-from rich.console import Console
 from rich.table import Table
 
 from services.cli import environments, furnishing, premises
@@ -20,7 +19,8 @@ from services.cli.failures import Failure
 from services.cli.furnishing import Demo
 from services.cli.ports import HOST, Ports
 from services.cli.premises import Premises
-from services.cli.supervisor import Program, Supervisor, Tell, waiting_for
+from services.cli.supervisor import FIRST_TO_STOP, Program, Supervisor, Tell, waiting_for
+from services.cli.terminal import Terminal
 
 # A service that dies so often before the town is ready will not get ready.
 _TRIES_AT_A_START = 3
@@ -38,7 +38,7 @@ class Options:
     log_level: str
 
 
-async def up(options: Options, *, console: Console, hurry: asyncio.Event) -> None:
+async def up(options: Options, *, console: Terminal, hurry: asyncio.Event) -> None:
     """Run the town until cancelled. Raises Failure if it cannot start."""
     began = time.monotonic()
     directory = DataDirectory(options.data_dir)
@@ -52,7 +52,7 @@ async def up(options: Options, *, console: Console, hurry: asyncio.Event) -> Non
         accounts = await furnishing.furnish(town, remembered, options.demo, console=console)
 
         def tell(text: str) -> None:
-            console.print(f"[yellow]{time.strftime('%H:%M:%S')} {text}[/]", highlight=False)
+            console.print(f"[yellow]{time.strftime('%H:%M:%S')} {text}[/]")
 
         def changed() -> None:
             directory.write_run(Run(os.getpid(), ports.numbers, supervisor.pids))
@@ -103,49 +103,40 @@ def _end_leftovers(directory: DataDirectory) -> None:
     directory.forget_run()
 
 
-async def _stop(supervisor: Supervisor, console: Console) -> None:
+async def _stop(supervisor: Supervisor, console: Terminal) -> None:
     console.print("Stopping …")
     await supervisor.stop()
 
 
-async def _until_ready(supervisor: Supervisor, console: Console) -> None:
+async def _until_ready(supervisor: Supervisor, console: Terminal) -> None:
     """Wait for every service, telling what for. Raises Failure if one does not start."""
     programs = [keeper.program for keeper in supervisor.keepers]
-    with _status(console) as say:
+    with console.changing_line("Starting") as say:
         while True:
             for keeper in supervisor.keepers:
                 if keeper.deaths >= _TRIES_AT_A_START:
                     raise Failure(
                         f"{keeper.program.name} does not start; {keeper.program.log} says why."
                     )
-            missing = await asyncio.gather(*(waiting_for(program) for program in programs))
-            if not any(missing):
+            found = await asyncio.gather(*(waiting_for(program) for program in programs))
+            missing = {
+                program.name: checks
+                for program, checks in zip(programs, found, strict=True)
+                if checks is None or checks
+            }
+            if not missing:
                 return
-            said = [
-                f"{program.name} ({', '.join(checks)})"
-                for program, checks in zip(programs, missing, strict=True)
-                if checks
-            ]
-            say(f"Waiting for {', '.join(said)}")
+            say(f"Waiting for {', '.join(_said(missing))}")
             await asyncio.sleep(_LOOK_SECONDS)
 
 
-@contextmanager
-def _status(console: Console) -> Generator[Callable[[str], None]]:
-    """One line that changes; into a file, a line for every change."""
-    if console.is_terminal:
-        with console.status("Starting") as status:
-            yield status.update
-        return
-    last = ""
-
-    def say(text: str) -> None:
-        nonlocal last
-        if text != last:
-            console.print(text, highlight=False, soft_wrap=True)
-        last = text
-
-    yield say
+def _said(missing: Mapping[str, Sequence[str] | None]) -> Iterator[str]:
+    """Each service with what it waits for itself; the gateway waits for all of them anyway."""
+    for name, checks in missing.items():
+        if checks and (name != FIRST_TO_STOP or len(missing) == 1):
+            yield f"{name} ({', '.join(checks)})"
+        else:
+            yield name
 
 
 async def _watch_database(town: Premises, tell: Tell) -> None:
@@ -159,7 +150,7 @@ async def _watch_database(town: Premises, tell: Tell) -> None:
 
 
 def _show(
-    console: Console,
+    console: Terminal,
     directory: DataDirectory,
     ports: Mapping[str, int],
     town: Premises,

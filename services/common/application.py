@@ -13,14 +13,13 @@ import structlog
 from fastapi import APIRouter, Depends, FastAPI
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.common import contract, database, errors, feed, http, idempotency, outbox, telemetry
 from services.common.clock import Clock, SystemClock
-from services.common.database import Notifications, Sessions
+from services.common.database import UNREACHABLE, Notifications, Sessions
 from services.common.problems import Problem, TooLarge
 from services.common.projection import Follower, Projection
 from services.common.routing import UnitOfWorkRoute, public
@@ -158,7 +157,7 @@ def _answers(sessions: Sessions) -> Check:
         try:
             async with sessions.read() as session:
                 await session.execute(text("SELECT 1"))
-        except (DBAPIError, OSError):
+        except UNREACHABLE:
             return False
         return True
 
@@ -177,7 +176,7 @@ async def _forget_keys(sessions: Sessions, clock: Clock) -> None:
         await asyncio.sleep(3600)
         try:
             await idempotency.forget(sessions, clock)
-        except (DBAPIError, OSError) as failed:
+        except UNREACHABLE as failed:
             log.warning("idempotency.forget_failed", error=type(failed).__name__)
 
 
@@ -281,7 +280,7 @@ def build_app(
 
 
 class _BodyLimit:
-    """Refuses a body over the limit of its path, before and while it is read."""
+    """Refuses a body over the limit of its path: when it is read, for who may not is told that first."""
 
     def __init__(self, app: ASGIApp, *, limits: Mapping[str, int], otherwise: int) -> None:
         self._app = app
@@ -294,13 +293,13 @@ class _BodyLimit:
             return
         limit = self._limits.get(scope["path"], self._otherwise)
         declared = Request(scope).headers.get("content-length", "")
-        if declared.isdigit() and int(declared[:19]) > limit:
-            await errors.answer(Request(scope), TooLarge())(scope, receive, send)
-            return
+        too_large = declared.isascii() and declared.isdigit() and int(declared[:19]) > limit
         read = 0
 
         async def counted() -> Message:
             nonlocal read
+            if too_large:
+                raise TooLarge()
             message = await receive()
             read += len(message.get("body", b""))
             if read > limit:

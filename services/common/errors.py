@@ -79,12 +79,12 @@ def language(request: Request) -> str:
     """`en` if Accept-Language asks for English before Chinese, else `zh`."""
     best, chosen = 0.0, "zh"
     for part in request.headers.get("accept-language", "")[:200].split(","):
-        tag, _, quality = part.strip().partition(";q=")
+        tag, _, parameter = part.lower().partition(";")
         try:
-            weight = float(quality) if quality else 1.0
+            weight = float(parameter.partition("=")[2]) if parameter else 1.0
         except ValueError:
             continue
-        name = tag.strip().lower().partition("-")[0]
+        name = tag.strip().partition("-")[0]
         if name in {"zh", "en"} and weight > best:
             best, chosen = weight, name
     return chosen
@@ -241,7 +241,6 @@ _DETAILS_ZH = {
     "area.malformed": "不是有效的区域",
     "position.malformed": "不是有效的位置标记",
 }
-_PLACES = {"query", "path", "header", "cookie"}
 
 
 def _validation(raised: RequestValidationError) -> Problem:

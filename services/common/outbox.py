@@ -18,12 +18,11 @@ from typing import Any
 
 import sqlalchemy as sa
 import structlog
-from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.dialects.postgresql import JSONB, insert
 
 from services.common import telemetry
 from services.common.clock import Clock
-from services.common.database import ReadSession, Sessions, WriteSession
+from services.common.database import UNREACHABLE, ReadSession, Sessions, WriteSession
 from services.common.identifiers import new_id
 from services.common.positions import Cursor, Position
 
@@ -157,11 +156,7 @@ class Publisher:
         """Give positions to all committed events that have none. Idempotent."""
         while True:
             async with self._sessions.write() as session:
-                head = (
-                    await session.execute(
-                        sa.select(HEAD.c.epoch, HEAD.c.position).with_for_update()
-                    )
-                ).one()
+                head = await _locked_head(session)
                 # A statement of its own, after the lock: its snapshot sees every commit before it.
                 numbered = await session.scalar(_number(head.position, self._service))
             if not numbered:
@@ -173,7 +168,7 @@ class Publisher:
         """For ever: number what a killed process left, and purge old payloads."""
         turns = 0
         while True:
-            with contextlib.suppress(DBAPIError, OSError):
+            with contextlib.suppress(*UNREACHABLE):
                 if await self._left_behind():
                     await self.number()
                 if turns % 600 == 0:
@@ -236,26 +231,39 @@ async def head(session: ReadSession) -> tuple[Cursor, int]:
     return Cursor(row.epoch, row.position), row.purged
 
 
+# The timeline of the log being written, for the control file learns of a new one only later.
+_HERE = sa.literal_column(
+    "(SELECT concat_ws('/', s.system_identifier,"
+    " left(pg_walfile_name(pg_current_wal_insert_lsn()), 8), d.oid)"
+    " FROM pg_control_system() s, pg_database d WHERE d.datname = current_database())",
+    sa.Text,
+)
+
+
 async def open_feed(sessions: Sessions) -> Cursor:
-    """At start: begin a new epoch if the database is not the one it was, and number leftovers."""
+    """At start: make the head, or begin a new epoch if the database is not the one it was."""
     async with sessions.write() as session:
-        home = await session.scalar(
-            sa.text(
-                "SELECT concat_ws('/', s.system_identifier, c.timeline_id, d.oid)"
-                " FROM pg_control_system() s, pg_control_checkpoint() c, pg_database d"
-                " WHERE d.datname = current_database()"
-            )
+        await session.execute(
+            insert(HEAD)
+            .values(epoch=_new_epoch(), home=_HERE, position=0, purged=0)
+            .on_conflict_do_nothing()
         )
-        found = (await session.execute(sa.select(HEAD).with_for_update())).one_or_none()
-        if found is None:
-            await session.execute(
-                sa.insert(HEAD).values(epoch=_new_epoch(), home=home, position=0, purged=0)
-            )
-        elif found.home != home:
-            log.warning("feed.new_epoch", reason="restored")
-            await session.execute(sa.update(HEAD).values(epoch=_new_epoch(), home=home))
-        row = (await session.execute(sa.select(HEAD.c.epoch, HEAD.c.position))).one()
-    return Cursor(row.epoch, row.position)
+        return await _locked_head(session)
+
+
+async def _locked_head(session: WriteSession) -> Cursor:
+    """The head, locked, of this database's epoch.
+
+    Looked at for every numbering: services outlive a failover to a copy that lacks the last events,
+    and the numbers of those must not be given to others in the same epoch.
+    """
+    found = (await session.execute(sa.select(HEAD, _HERE.label("here")).with_for_update())).one()
+    if found.home == found.here:
+        return Cursor(found.epoch, found.position)
+    log.warning("feed.new_epoch", reason="restored")
+    epoch = _new_epoch()
+    await session.execute(sa.update(HEAD).values(epoch=epoch, home=found.here))
+    return Cursor(epoch, found.position)
 
 
 async def new_epoch(sessions: Sessions, *, seen: Cursor) -> None:

@@ -11,7 +11,7 @@ from fastapi import Depends, Header
 
 from services.common.problems import PreconditionFailed, PreconditionRequired
 
-_ETAG = re.compile(r'"([0-9]{1,18})"')
+_ETAG = re.compile(r'"(0|[1-9][0-9]{0,17})"')
 
 
 def etag(version: int) -> str:

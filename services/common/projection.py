@@ -17,9 +17,8 @@ import httpx
 import sqlalchemy as sa
 import structlog
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.exc import DBAPIError
 
-from services.common.database import ReadSession, Sessions, WriteSession
+from services.common.database import UNREACHABLE, ReadSession, Sessions, WriteSession
 from services.common.positions import Cursor, Position, PositionNotReached
 
 log = structlog.get_logger(__name__)
@@ -94,7 +93,7 @@ class Follower:
             try:
                 await self.step(wait=_WAIT_SECONDS if self.caught_up else 0)
                 delay = 0.1
-            except (httpx.HTTPError, DBAPIError, OSError) as failed:
+            except (httpx.HTTPError, *UNREACHABLE) as failed:
                 log.warning("feed.unreachable", source=self.source, error=type(failed).__name__)
                 await asyncio.sleep(delay)
                 delay = min(delay * 2, 5.0)

@@ -12,6 +12,7 @@ import hashlib
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Annotated, Any, cast
 
+import structlog
 from fastapi import Depends
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
@@ -21,11 +22,14 @@ from starlette.responses import Response
 
 from services.common import idempotency, outbox
 from services.common.access import Permission
-from services.common.database import ReadSession, Sessions, WriteSession
+from services.common.database import UNREACHABLE, ReadSession, Sessions, WriteSession
 from services.common.problems import RoleForbidden
 from services.common.security import Caller, Requires, TokenVerifier
 
+log = structlog.get_logger(__name__)
+
 IDEMPOTENCY_KEY = "idempotency-key"
+_FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")
 _SESSION = "shequ.session"
 
 
@@ -111,11 +115,19 @@ class UnitOfWorkRoute(APIRoute):
                     request.scope[_SESSION] = session
                     return await endpoint(request)
             once = await _once(request) if stores_answers else None
+            response = None
             if once is not None and claims_last:
                 async with sessions.read() as session:
-                    if (stored := await idempotency.stored(session, once)) is not None:
-                        return stored
-            return await _one_transaction(request, sessions, endpoint, once, claims_last)
+                    response = await idempotency.stored(session, once)
+            # A repeated answer says how far the feed is, too: the first one may have been lost.
+            emitted = request.state.feed is not None
+            if response is None:
+                response, emitted = await _one_transaction(
+                    request, sessions, endpoint, once, claims_last
+                )
+            if emitted:
+                await _say_position(request, response)
+            return response
 
         return handle
 
@@ -126,7 +138,9 @@ async def _one_transaction(
     endpoint: Callable[[Request], Coroutine[Any, Any, Response]],
     once: idempotency.Once | None,
     claims_last: bool,
-) -> Response:
+) -> tuple[Response, bool]:
+    """The answer, and whether there may be events behind it."""
+    produces = request.state.feed is not None
     async with sessions.writing() as plain:
         session = WriteSession(ReadSession(plain))
         request.scope[_SESSION] = session
@@ -136,19 +150,25 @@ async def _one_transaction(
             response = await endpoint(request)
             # A twin of this request may have committed meanwhile: what this one did is rolled back.
             if (stored := await idempotency.begin(session, once)) is not None:
-                return stored
+                return stored, produces
             await idempotency.finish(session, once, response)
         else:
             if (stored := await idempotency.begin(session, once)) is not None:
-                return stored
+                return stored, produces
             response = await endpoint(request)
             await idempotency.finish(session, once, response)
         emitted = outbox.has_events(session)
         await cast(AsyncSession, session).commit()
-    if emitted:
-        publisher: outbox.Publisher = request.state.publisher
+    return response, emitted
+
+
+async def _say_position(request: Request, response: Response) -> None:
+    publisher: outbox.Publisher = request.state.publisher
+    try:
         response.headers["Position"] = str(await publisher.publish())
-    return response
+    except UNREACHABLE as failed:
+        # It is committed: a refusal now would have it sent once more. The sweep will number it.
+        log.warning("outbox.not_numbered", error=type(failed).__name__)
 
 
 async def _once(request: Request) -> idempotency.Once | None:
@@ -156,13 +176,13 @@ async def _once(request: Request) -> idempotency.Once | None:
     caller: Caller | None = request.scope.get("shequ.caller")
     if key is None or request.method != "POST" or caller is None:
         return None
-    # A form is a stream that can be read once, and it belongs to the endpoint: its length and type
-    # have to do as its fingerprint.
-    if request.headers.get("content-type", "").startswith("application/json"):
-        content = await request.body()
-    else:
+    # A form is a stream that can be read once, and it belongs to the endpoint: its length has to do
+    # as its fingerprint (its type names a boundary, which is new each time).
+    if request.headers.get("content-type", "").lower().startswith(_FORMS):
         content = request.headers.get("content-length", "").encode()
-    target = f"{request.method} {request.url.path}\n".encode()
+    else:
+        content = await request.body()
+    target = f"{request.method} {request.url.path}?{request.url.query}\n".encode()
     return idempotency.Once.of(
         caller.sub, key, fingerprint=hashlib.sha256(target + content).digest()
     )

@@ -6,6 +6,7 @@ on `/internal/*` and `/metrics`. Verifying a signature costs about 70 us, so ver
 remembered by their hash for at most a minute.
 """
 
+import asyncio
 import hashlib
 import hmac
 import time
@@ -40,6 +41,7 @@ ALGORITHM = "Ed25519"
 _REMEMBER_SECONDS = 60
 _REMEMBER_TOKENS = 10_000
 _REFETCH_KEYS_SECONDS = 2
+_RETRY_KEYS_SECONDS = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,8 @@ class TokenVerifier:
         self._clock = clock
         self._http = http
         self._keys: KeySet | None = None
-        self._fetched = float("-inf")
+        self._fetching = asyncio.Lock()
+        self._fetched = self._failed = float("-inf")
         self._remembered: OrderedDict[bytes, tuple[Caller, float]] = OrderedDict()
         self._claims = jwt.JWTClaimsRegistry(
             now=lambda: int(clock.now().timestamp()),
@@ -128,7 +131,7 @@ class TokenVerifier:
             try:
                 decoded = jwt.decode(token, self._keys, algorithms=[ALGORITHM])
                 self._claims.validate(decoded.claims)
-            except (JoseError, ValueError) as refused:
+            except Exception as refused:  # noqa: BLE001 - a stranger wrote it: whatever it breaks
                 # An unknown key id may mean that the gateway has a new key; anything else is final.
                 if attempt == "known keys" and _key_is_unknown(refused):
                     continue
@@ -137,24 +140,27 @@ class TokenVerifier:
         raise TokenInvalid()
 
     async def _fetch_keys(self) -> None:
-        # Tokens with invented key ids must not turn into a stream of requests to the gateway.
-        if time.monotonic() - self._fetched < _REFETCH_KEYS_SECONDS and self._keys is not None:
-            return
-        try:
-            answer = await self._http.get(self._settings.jwks_url)
-            answer.raise_for_status()
-            self._keys = KeySet.import_key_set(answer.json())
-        except (httpx.HTTPError, JoseError, ValueError, KeyError) as failed:
-            log.warning("jwks.unavailable", error=type(failed).__name__)
-            raise Unavailable() from None
-        self._fetched = time.monotonic()
+        # Neither tokens with invented key ids nor a gateway that is away may turn into a stream of
+        # requests to it: one asks for all, and what came of it holds for a while.
+        async with self._fetching:
+            now = time.monotonic()
+            if now - self._fetched < _REFETCH_KEYS_SECONDS:
+                return
+            if now - self._failed < _RETRY_KEYS_SECONDS:
+                raise Unavailable()
+            try:
+                answer = await self._http.get(self._settings.jwks_url)
+                answer.raise_for_status()
+                self._keys = KeySet.import_key_set(answer.json())
+            except (httpx.HTTPError, JoseError, ValueError, KeyError, TypeError) as failed:
+                log.warning("jwks.unavailable", error=type(failed).__name__)
+                self._failed = time.monotonic()
+                raise Unavailable() from None
+            self._fetched = time.monotonic()
 
 
 def _key_is_unknown(refused: Exception) -> bool:
-    return not isinstance(refused, JoseError) or refused.error in {
-        "invalid_key_id",
-        "bad_signature",
-    }
+    return isinstance(refused, JoseError) and refused.error in {"invalid_key_id", "bad_signature"}
 
 
 def _caller(claims: dict[str, Any]) -> Caller:
@@ -171,7 +177,7 @@ def _caller(claims: dict[str, Any]) -> Caller:
             resident_id=UUID(claims["resident_id"]) if claims.get("resident_id") else None,
             session_id=UUID(claims["sid"]) if claims.get("sid") else None,
         )
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, AttributeError):
         raise TokenInvalid() from None
 
 

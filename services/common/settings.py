@@ -4,7 +4,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 
 class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 class DatabaseSettings(_Frozen):

@@ -25,6 +25,8 @@ TRACEPARENT = "traceparent"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_.\-]{8,64}")
 _TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
 _QUIET = {"/livez", "/readyz", "/metrics"}
+_METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+_WORDS = re.compile(r"[A-Za-z' ]*")
 
 _context: contextvars.ContextVar[tuple[str, str] | None] = contextvars.ContextVar(
     "request", default=None
@@ -64,6 +66,7 @@ def configure_logging(level: str, *, service: str) -> None:
     # httpx logs every URL it asks for.
     for name in ("httpx", "httpcore"):
         logging.getLogger(name).setLevel("WARNING")
+    logging.getLogger("asyncio").addFilter(_without_values)
     structlog.contextvars.bind_contextvars(service=service)
 
 
@@ -74,6 +77,13 @@ def _without_exception_text(_: Any, __: str, event: dict[str, Any]) -> dict[str,
         event["error"] = type(raised).__name__
         event["frames"] = _frames(raised)
     return event
+
+
+def _without_values(record: logging.LogRecord) -> bool:
+    # asyncio goes on with what was at hand: tasks with their exceptions, callbacks with arguments.
+    found = _WORDS.match(record.getMessage())
+    record.msg, record.args = found[0] if found else "", None
+    return True
 
 
 def _frames(raised: BaseException) -> list[str]:
@@ -168,13 +178,15 @@ class TelemetryMiddleware:
 
     def _record(self, scope: Scope, status: int, seconds: float, ids: tuple[str, str]) -> None:
         route = route_template(scope)
-        self._metrics.requests.labels(scope["method"], route, status).inc()
-        self._metrics.seconds.labels(scope["method"], route).observe(seconds)
+        # Anybody may invent a method: each would be a time series, and its name is theirs.
+        method = scope["method"] if scope["method"] in _METHODS else "other"
+        self._metrics.requests.labels(method, route, status).inc()
+        self._metrics.seconds.labels(method, route).observe(seconds)
         if route in _QUIET:
             return
         log.info(
             "request",
-            method=scope["method"],
+            method=method,
             route=route,
             status=status,
             ms=round(seconds * 1000, 2),

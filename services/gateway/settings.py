@@ -24,7 +24,7 @@ class SignInSettings(BaseModel):
     access_token_seconds: int = Field(default=15 * 60, ge=1)
     refresh_token_days: int = Field(default=14, ge=1)
     failures_per_account: int = Field(default=10, ge=1)
-    failures_per_peer: int = Field(default=100, ge=1)
+    failures_per_peer: int = Field(default=300, ge=1)
     window_seconds: int = Field(default=5 * 60, ge=1)
     threads: int = Field(default=2, ge=1)
     waiting: int = Field(default=64, ge=1)
@@ -55,7 +55,11 @@ class Settings(BaseSettings):
     """
 
     model_config = SettingsConfigDict(
-        env_prefix="GATEWAY_", env_nested_delimiter="__", frozen=True, extra="forbid"
+        env_prefix="GATEWAY_",
+        env_nested_delimiter="__",
+        frozen=True,
+        extra="forbid",
+        hide_input_in_errors=True,
     )
 
     database: DatabaseSettings

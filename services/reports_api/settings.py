@@ -17,7 +17,11 @@ class Settings(BaseSettings):
     """
 
     model_config = SettingsConfigDict(
-        env_prefix="REPORTS_", env_nested_delimiter="__", frozen=True, extra="forbid"
+        env_prefix="REPORTS_",
+        env_nested_delimiter="__",
+        frozen=True,
+        extra="forbid",
+        hide_input_in_errors=True,
     )
 
     database: DatabaseSettings

@@ -87,7 +87,7 @@ class DwellingAddress(Base):
 
 class Resident(Base):
     """A person. `area_code` is the division or grid that keeps the record of one who lives nowhere
-    known.
+    known, `keeper_compound_id` the compound, if it was its worker who registered them.
     """
 
     __tablename__ = "resident"
@@ -96,10 +96,17 @@ class Resident(Base):
         sa.Index("resident_name_pinyin_idx", "name_pinyin"),
         sa.Index("resident_name_initials_idx", "name_initials"),
         sa.Index("resident_area_code_id_idx", "area_code", "id"),
+        sa.Index(
+            "resident_keeper_compound_id_idx",
+            "keeper_compound_id",
+            "id",
+            postgresql_where=sa.text("keeper_compound_id IS NOT NULL"),
+        ),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     area_code: Mapped[str] = mapped_column(Code)
+    keeper_compound_id: Mapped[UUID | None]
     name: Mapped[str] = mapped_column(Code)
     name_pinyin: Mapped[str] = mapped_column(Code)
     name_initials: Mapped[str] = mapped_column(Code)
@@ -232,8 +239,8 @@ STATED_FIELDS = (
     "registered_address",
     "note",
 )
-# After them: the phones, the dwellings, and how the person lives there.
-STATED = (*STATED_FIELDS, "phones", "dwelling", "occupancy")
+# After them: the phones, and where and how the person lives.
+STATED = (*STATED_FIELDS, "phones", "occupancy")
 
 
 class LedgerStaging(Base):

@@ -15,7 +15,11 @@ class Settings(BaseSettings):
     """
 
     model_config = SettingsConfigDict(
-        env_prefix="RESIDENTS_", env_nested_delimiter="__", frozen=True, extra="forbid"
+        env_prefix="RESIDENTS_",
+        env_nested_delimiter="__",
+        frozen=True,
+        extra="forbid",
+        hide_input_in_errors=True,
     )
 
     database: DatabaseSettings

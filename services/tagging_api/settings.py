@@ -15,7 +15,11 @@ class Settings(BaseSettings):
     """`residents` and `reports` are the neighbours whose feeds are followed."""
 
     model_config = SettingsConfigDict(
-        env_prefix="TAGGING_", env_nested_delimiter="__", frozen=True, extra="forbid"
+        env_prefix="TAGGING_",
+        env_nested_delimiter="__",
+        frozen=True,
+        extra="forbid",
+        hide_input_in_errors=True,
     )
 
     database: DatabaseSettings

@@ -149,7 +149,8 @@ def test_a_database_server_of_ones_own(tmp_path: Path) -> None:
     server = EmbeddedPostgres.at(tmp_path / "server", password="theirs", settings={"fsync": "off"})
     process = server.run()
     try:
-        url = server.url(database="postgres")
+        # With a parameter that only the driver knows, as hosted servers want one.
+        url = f"{server.url(database='postgres')}&sslmode=prefer"
         data_dir = tmp_path / "data"
         with towns.up(data_dir, "--database-url", url) as town:
             assert not (data_dir / "postgres").exists()
@@ -167,7 +168,9 @@ def test_a_database_server_of_ones_own(tmp_path: Path) -> None:
             " give that one with --data-dir."
         )
         wrong = url.replace("theirs", "guessed")
-        refused = sentence(shequ("up", "--data-dir", tmp_path / "third", "--database-url", wrong))
+        refused = sentence(
+            shequ("up", "--port", "0", "--data-dir", tmp_path / "third", "--database-url", wrong)
+        )
         assert refused.endswith("refuses this user or password.")
         assert "guessed" not in refused
     finally:
@@ -188,11 +191,8 @@ def test_the_demo_town_is_not_mixed_with_people(founded: Path, data: Path) -> No
         "import", data / "ledger_jinsha.xlsx", "--village", "510182104006", "--data-dir", founded
     )
     assert imported.returncode == 0, imported.stderr
-    counters = dict(
-        line.split("│")[1:3] for line in imported.stdout.splitlines() if line.startswith("│")
-    )
-    told = {name.strip(): int(value.replace(",", "")) for name, value in counters.items()}
-    assert (told["rows_accepted"], told["rows_rejected"]) == (210, 9)
+    told = dict(line.split() for line in imported.stdout.splitlines() if "rows_" in line)
+    assert told == {"rows_total": "219", "rows_accepted": "210", "rows_rejected": "9"}
     refused = sentence(shequ("up", "--port", "0", "--demo", "town", "--data-dir", founded))
     assert refused.startswith("The database already holds people")
     # Neither command left its database server running.

@@ -163,7 +163,7 @@ async def create_photograph(request: Request, session: Writing, caller: MayWrite
 
 
 @router.post("/anything")
-async def take_anything(anything: Anything, session: Reading, caller: MayWrite) -> Anything:
+async def take_anything(anything: Anything, session: Reading, caller: MayWrite) -> Nothing:
     """Hand every value to PostgreSQL as it came."""
     await session.execute(
         sa.select(
@@ -172,7 +172,7 @@ async def take_anything(anything: Anything, session: Reading, caller: MayWrite) 
             sa.cast(anything.text, sa.Text),
         )
     )
-    return anything
+    return Nothing()
 
 
 @router.post("/sleep/{seconds}")

@@ -3,6 +3,7 @@
 import multiprocessing
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from multiprocessing.context import ForkServerContext
 from typing import Any
 
@@ -41,37 +42,63 @@ async def cloned(postgres: EmbeddedPostgres, template: str, name: str) -> AsyncG
     await admin.close()
 
 
+class Reused:
+    """One database for all tests, emptied for each: cloning takes longer than most of them."""
+
+    def __init__(self, db: Database, admin: Any, empty: str) -> None:
+        self._db = db
+        self._admin = admin
+        self._empty = empty
+
+    async def emptied(self) -> Database:
+        await self._admin.execute(self._empty)
+        return self._db
+
+
+@asynccontextmanager
+async def _reused(db: Database, empty: str) -> AsyncGenerator[Reused]:
+    admin: Any = await database.connect(db.admin_url)
+    await admin.execute("SET lock_timeout = '5s'")
+    yield Reused(db, admin, empty)
+    await admin.close()
+
+
 @pytest.fixture(scope="session")
-async def furnished_board(postgres: EmbeddedPostgres, template: str) -> AsyncGenerator[Database]:
+async def furnished_board(postgres: EmbeddedPostgres, template: str) -> AsyncGenerator[Reused]:
     async with cloned(postgres, template, "board") as db:
         await board_app.furnish(db.urls["residents_api"])
-        yield db
+        async with _reused(db, _EMPTY_BOARD) as reused:
+            yield reused
 
 
 @pytest.fixture(scope="session")
-async def furnished_mirror(postgres: EmbeddedPostgres, template: str) -> AsyncGenerator[Database]:
+async def furnished_mirror(postgres: EmbeddedPostgres, template: str) -> AsyncGenerator[Reused]:
     async with cloned(postgres, template, "mirror") as db:
         await mirror_app.furnish(db.urls["tagging_api"])
-        yield db
-
-
-async def _emptied(db: Database, statement: str) -> Database:
-    admin: Any = await database.connect(db.admin_url)
-    await admin.execute(f"SET lock_timeout = '5s'; {statement}")
-    await admin.close()
-    return db
+        async with _reused(db, _EMPTY_MIRROR) as reused:
+            yield reused
 
 
 @pytest.fixture
-async def board_db(furnished_board: Database) -> Database:
-    """The producer's database, empty. One for all tests: cloning takes longer than most of them."""
-    return await _emptied(furnished_board, _EMPTY_BOARD)
+async def board_db(furnished_board: Reused) -> Database:
+    """The producer's database, empty."""
+    return await furnished_board.emptied()
 
 
 @pytest.fixture
-async def mirror_db(furnished_mirror: Database) -> Database:
+async def mirror_db(furnished_mirror: Reused) -> Database:
     """The consumer's database, empty."""
-    return await _emptied(furnished_mirror, _EMPTY_MIRROR)
+    return await furnished_mirror.emptied()
+
+
+@pytest.fixture(scope="session")
+async def standing_board(postgres: EmbeddedPostgres, template: str) -> AsyncGenerator[App]:
+    """A board that is never emptied nor closed, for what is refused anyway."""
+    clock = FixedClock(datetime(2026, 11, 23, 4, 0, tzinfo=UTC))
+    async with cloned(postgres, template, "standing_board") as db:
+        await board_app.furnish(db.urls["residents_api"])
+        async with open_board(db, Identity(clock), clock, snapshots=Snapshots()) as app:
+            yield app
 
 
 @pytest.fixture

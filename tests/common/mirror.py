@@ -13,7 +13,10 @@ from uuid import UUID
 
 import httpx
 import sqlalchemy as sa
+from sqlalchemy import event
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.engine import Engine
+from sqlalchemy.util import await_only
 
 from services.common import database, http
 from services.common.database import Sessions, WriteSession
@@ -132,8 +135,17 @@ async def open_mirror(
 
 
 def live(url: str, base_url: str, pause: float) -> None:
-    """The life of a consumer process: it follows the feed until it is killed."""
+    """The life of a consumer process: it follows the feed until it is killed.
+
+    It stays for `pause` seconds in the middle of what it derives, and again before the cursor moves.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def on_statement(_c: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if statement.startswith("UPDATE feed_cursor"):
+            await_only(asyncio.sleep(pause))
+
+    event.listen(Engine, "before_cursor_execute", on_statement)
 
     async def follow() -> None:
         async with open_mirror(url, base_url=base_url, pause=pause) as mirror:

@@ -176,8 +176,8 @@ async def test_waiting_holds_no_connection(
      "0123456789ABCDEF.1", "0123456789abcdef.1.2", "0123456789abcdef.1\n", "０123456789abcdef.１",
      "0123456789abcdef.9999999999999999999", "\x00", "' OR 1=1"],
 )  # fmt: skip
-async def test_a_malformed_cursor_is_refused(board: App, cursor: str) -> None:
-    answer = await board.as_service().get("/internal/feed", params={"after": cursor})
+async def test_a_malformed_cursor_is_refused(standing_board: App, cursor: str) -> None:
+    answer = await standing_board.as_service().get("/internal/feed", params={"after": cursor})
     assert (answer.status_code, answer.json()["code"]) == (422, "request.invalid")
     assert answer.json()["errors"][0]["pointer"] == "/query/after"
 
@@ -187,18 +187,20 @@ async def test_a_malformed_cursor_is_refused(board: App, cursor: str) -> None:
     [{}, {"wait": "-1"}, {"wait": "31"}, {"wait": "nan"}, {"wait": "inf"}, {"limit": "0"},
      {"limit": "1001"}, {"limit": "9" * 5000}, {"type": [NOTE_CHANGED] * 21}],
 )  # fmt: skip
-async def test_what_cannot_be_asked(board: App, params: dict[str, Any]) -> None:
-    after = {"after": await start_of(board)} if params else {}
-    answer = await board.as_service().get("/internal/feed", params={**after, **params})
+async def test_what_cannot_be_asked(standing_board: App, params: dict[str, Any]) -> None:
+    after = {"after": await start_of(standing_board)} if params else {}
+    answer = await standing_board.as_service().get("/internal/feed", params={**after, **params})
     assert (answer.status_code, answer.json()["code"]) == (422, "request.invalid")
 
 
 @pytest.mark.parametrize("path", ["/internal/feed?after=x", "/internal/snapshot"])
-async def test_only_neighbours_are_let_in(board: App, identity: Identity, path: str) -> None:
+async def test_only_neighbours_are_let_in(
+    standing_board: App, identity: Identity, path: str
+) -> None:
     for client, code in (
-        (board.client(), "token.missing"),
-        (board.client("somebody-else"), "token.invalid"),
-        (board.as_role(Role.CITY_OFFICER), "token.invalid"),
+        (standing_board.client(), "token.missing"),
+        (standing_board.client("somebody-else"), "token.invalid"),
+        (standing_board.as_role(Role.CITY_OFFICER), "token.invalid"),
     ):
         answer = await client.get(path)
         assert (answer.status_code, answer.json()["code"]) == (401, code)

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 import pytest
@@ -130,7 +130,17 @@ async def test_a_snapshot_page_applied_by_two_counts_once(
     assert mirror.projection.generations + twin.projection.generations == [1, 1, 1]
 
 
-async def test_what_fails_to_apply_moves_nothing(board: App, mirror: Mirror) -> None:
+@pytest.mark.parametrize(
+    ("when", "statement"),
+    [
+        ("after", "INSERT INTO counted"),
+        ("before", "UPDATE feed_cursor"),
+        ("after", "UPDATE feed_cursor"),
+    ],
+)
+async def test_what_fails_to_apply_moves_nothing(
+    board: App, mirror: Mirror, when: Literal["before", "after"], statement: str
+) -> None:
     await mirror.catch_up()
     before = await mirror.cursor()
     await write(board, ranks=[1])
@@ -139,7 +149,7 @@ async def test_what_fails_to_apply_moves_nothing(board: App, mirror: Mirror) -> 
         raise ConnectionResetError
 
     lost = pytest.raises(ConnectionResetError)
-    with interrupted("after", "INSERT INTO counted", lose_the_connection), lost:
+    with interrupted(when, statement, lose_the_connection), lost:
         await mirror.follower.step()
     assert await mirror.cursor() == before
     assert await mirror.counted() == []

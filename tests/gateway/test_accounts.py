@@ -157,9 +157,14 @@ async def test_an_administrator_sees_the_accounts_of_their_areas(
     for name in made:
         answer = await admin.get(f"/v1/accounts/{made[name].id}")
         assert answer.status_code == (200 if name in inside else 404)
-    city = gateway.as_role(Role.ADMIN, "510182104", "51018210-4000-7000-8000-000000000001")
-    names = {item["name"] for item in (await city.get("/v1/accounts")).json()["items"]}
-    assert names == {*inside, "compound"}
+    compound = outside["compound"][0]
+    for areas, more in (
+        (("510182104", compound), {"compound"}),
+        (("510182",), {"elsewhere", "above", "both"}),
+    ):
+        admin = gateway.as_role(Role.ADMIN, *areas)
+        items = (await admin.get("/v1/accounts")).json()["items"]
+        assert {item["name"] for item in items} == inside.keys() | more
 
 
 async def test_accounts_come_in_pages(gateway: App, make_account: MakeAccount) -> None:

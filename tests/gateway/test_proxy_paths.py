@@ -46,6 +46,7 @@ async def ask(front: Edge, target: str, method: str = "GET") -> bytes:
         "/v1/residents/../../internal/feed",
         "/v1/residents/..%2f..%2finternal%2ffeed",
         "/v1/residents/%2Finternal",
+        "/v1/residents/a%2Fb",
         "/v1/residents%2F1",
         "/v1%2Fresidents",
         "/%2fv1/residents",

@@ -1,6 +1,7 @@
 """The register, open on a database of its own."""
 
-from collections.abc import AsyncGenerator
+import signal
+from collections.abc import AsyncGenerator, Generator
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,16 @@ from tests.houses import App, Identity, opened
 def _eager_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     """The worker looks for imports often, so that no test waits for it."""
     monkeypatch.setattr(imports, "_LOOK_SECONDS", 0.02)
+
+
+@pytest.fixture(autouse=True)
+def deaths() -> Generator[list[int]]:
+    """Work in the background that fails ends its process: here it fails the test."""
+    died: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, _: died.append(number))
+    yield died
+    signal.signal(signal.SIGTERM, before)
+    assert died == [], "work in the background has failed"
 
 
 @pytest.fixture
@@ -57,3 +68,12 @@ async def divisions(sessions: Sessions) -> None:
     await outbox.open_feed(sessions)
     async with sessions.write() as session:
         await areas.load_divisions(session)
+
+
+@pytest.fixture(scope="module")
+def long_ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """12,000 people: three batches."""
+    path = tmp_path_factory.mktemp("ledger") / "long.csv"
+    village = Village(VILLAGE, "金沙社区居委会")
+    write_csv(path, people(count=12_000, village=village, today=date(2026, 11, 23)))
+    return path

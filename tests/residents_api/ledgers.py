@@ -53,7 +53,7 @@ def person(name: str, number: str = "", *, room: str = "101", **values: str) -> 
 
 def table(*people: Person) -> list[list[str]]:
     """Header and rows, with the columns that somebody fills in."""
-    columns = [name for name in _WORDS if any(row.get(name) for row in people)] or ["name", "room"]
+    columns = [name for name in _WORDS if name == "name" or any(row.get(name) for row in people)]
     header = [_WORDS[name] for name in columns]
     return [header, *([row.get(name, "") for name in columns] for row in people)]
 
@@ -121,7 +121,7 @@ async def succeeded(client: httpx.AsyncClient, *people: Person, **how: Any) -> d
     return job
 
 
-async def ended(client: httpx.AsyncClient, location: str, *, seconds: float = 60) -> dict[str, Any]:
+async def ended(client: httpx.AsyncClient, location: str, *, seconds: float = 30) -> dict[str, Any]:
     async with asyncio.timeout(seconds):
         while True:
             job: dict[str, Any] = (await client.get(location)).json()

@@ -50,6 +50,7 @@ async def test_a_number_says_sex_and_birth_date(worker: httpx.AsyncClient) -> No
     assert created["id_number"] == "519" + "*" * 14 + WOMAN[-1]
     assert created["version"] == 1
     assert created["area_code"] == VILLAGE
+    assert created["created_at"] == created["updated_at"] == "2026-11-23T04:00:00Z"
     assert answer.headers["location"] == f"/v1/residents/{created['id']}"
     assert answer.headers["etag"] == '"1"'
     assert answer.headers["position"].startswith("residents_api.")

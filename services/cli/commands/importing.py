@@ -5,13 +5,14 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
+from rich import box
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from services.cli import interrupts, loading, premises
 from services.cli.commands.options import DEFAULT_DATA_DIR, DatabaseUrl, DataDir, Village
 from services.cli.failures import Failure
+from services.cli.terminal import Terminal
 from services.residents_api.models import LedgerImport
 from services.residents_api.service import imports
 from services.residents_api.service.ledger import engine
@@ -43,21 +44,22 @@ def import_(
     """Import a village's ledger (台账) into the register."""
     if not file.is_file():
         raise Failure(f"There is no file {file}.")
-    console = Console(highlight=False)
+    console = Terminal()
 
     async def work(_: asyncio.Event) -> LedgerImport:
         async with premises.opened(data_dir, database_url) as town:
             return await _import(town, file, village=village, dry_run=dry_run, console=console)
 
     job = interrupts.run(work)
-    counters = Table(show_header=False, title=f"import {job.id}", title_justify="left")
+    counters = Table(show_header=False, box=box.SIMPLE)
+    counters.add_row("import", str(job.id))
     for name in _COUNTERS:
         counters.add_row(name, f"{getattr(job, name):,}")
     console.print(counters)
 
 
 async def _import(
-    town: premises.Premises, file: Path, *, village: str, dry_run: bool, console: Console
+    town: premises.Premises, file: Path, *, village: str, dry_run: bool, console: Terminal
 ) -> LedgerImport:
     settings = loading.register_settings(town.deployment())
     await loading.check_village(settings, village)

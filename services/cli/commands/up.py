@@ -1,17 +1,16 @@
 """`shequ up`"""
 
 import asyncio
-import sys
 from enum import StrEnum
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from services.cli import interrupts, up
 from services.cli.commands.options import DEFAULT_DATA_DIR, DatabaseUrl, DataDir
 from services.cli.furnishing import Demo
 from services.cli.interrupts import Interrupted
+from services.cli.terminal import Terminal
 
 app = typer.Typer()
 
@@ -44,8 +43,7 @@ def run(
         data_dir=data_dir,
         log_level=log_level.value,
     )
-    # Into a file or a pipe, nothing is cut or folded.
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 200)
+    console = Terminal()
 
     async def work(hurry: asyncio.Event) -> None:
         await up.up(options, console=console, hurry=hurry)

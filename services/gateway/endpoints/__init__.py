@@ -10,6 +10,6 @@ routers = (
     documentation.router,
 )
 tags = {
-    "sign_in": "Tokens in, tokens out, and who one is.",
+    "sign-in": "Tokens in, tokens out, and who one is.",
     "accounts": "Who may sign in, kept by administrators.",
 }

@@ -6,16 +6,16 @@ from uuid import UUID
 from fastapi import APIRouter
 from starlette.requests import Request
 
-from services.common.clock import Clock
 from services.common.errors import refuses
 from services.common.problems import TokenInvalid, TokenMissing
-from services.common.routing import Reading, UnitOfWorkRoute, Writing, public
+from services.common.routing import Reading, UnitOfWorkRoute, public
 from services.common.security import Caller
 from services.gateway.dependencies import SignedIn
-from services.gateway.repository import accounts, sign_ins
+from services.gateway.repository import accounts
 from services.gateway.schemas.accounts import MeRead
+from services.gateway.service.grants import Grants
 
-router = APIRouter(prefix="/v1", tags=["sign_in"], route_class=UnitOfWorkRoute)
+router = APIRouter(prefix="/v1", tags=["sign-in"], route_class=UnitOfWorkRoute)
 
 # No permission is needed, but a token is.
 _BEARER: dict[str, Any] = {"security": [{"bearer": []}]}
@@ -49,11 +49,11 @@ async def _account_name(session: Reading, caller: Caller) -> str:
 
 @router.post("/sign-out", status_code=204, openapi_extra=_BEARER, responses=_REFUSES)
 @public
-async def sign_out(request: Request, caller: SignedIn, session: Writing) -> None:
+async def sign_out(request: Request, caller: SignedIn) -> None:
     """End the sign-in that the token comes from: its refresh tokens are no longer good.
 
     The access token itself lives on until it expires, which is minutes.
     """
-    clock: Clock = request.state.clock
+    grants: Grants = request.state.grants
     if caller.session_id is not None:
-        await sign_ins.end_family(session, caller.session_id, at=clock.now())
+        await grants.end(caller.session_id)

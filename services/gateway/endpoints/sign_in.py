@@ -36,7 +36,7 @@ def _form() -> dict[str, Any]:
 
 
 # The plain route class: problem+json, which the other one declares and answers, is not spoken here.
-tokens = APIRouter(tags=["sign_in"])
+tokens = APIRouter(tags=["sign-in"])
 
 
 @tokens.post(
@@ -104,7 +104,7 @@ def _json(body: str, *, status: int, headers: dict[str, str] | None = None) -> R
     )
 
 
-documents = APIRouter(prefix="/.well-known", tags=["sign_in"], route_class=UnitOfWorkRoute)
+documents = APIRouter(prefix="/.well-known", tags=["sign-in"], route_class=UnitOfWorkRoute)
 
 
 @documents.get("/jwks.json")

@@ -76,7 +76,7 @@ class _Watch:
     async def _listen(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
-        self.client_left = False
+        self.client_left = True
         if self._handling is not None:
             self._handling.cancel()
 

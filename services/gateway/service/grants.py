@@ -86,6 +86,11 @@ class Grants:
                     raise ClientInvalid()
                 return self._client_credentials(client, request.scope)
 
+    async def end(self, family_id: UUID) -> None:
+        """End a sign-in, at once and for good."""
+        async with self._sessions.write() as session:
+            await sign_ins.end_family(session, family_id, at=self._clock.now())
+
     async def _client(self, presented: ClientCredentials | None, *, peer: str) -> ApiClient | None:
         """The client that proves itself; None if none tries to."""
         if presented is None:
@@ -178,8 +183,7 @@ class Grants:
 
     async def _end_reused(self, family_id: UUID) -> None:
         """Of two who present one token, one has stolen it, and nobody knows which."""
-        async with self._sessions.write() as session:
-            await sign_ins.end_family(session, family_id, at=self._clock.now())
+        await self.end(family_id)
         log.warning("refresh_token.reused", family=str(family_id))
 
     def _new_token(self, session: WriteSession, family: RefreshFamily) -> str:

@@ -6,11 +6,12 @@ from fastapi import APIRouter, File, Form, Query, Request, Response, UploadFile
 
 from services.common.access import Permission
 from services.common.areas import Place
+from services.common.database import Sessions
 from services.common.errors import refuses
 from services.common.identifiers import new_id
 from services.common.pagination import PageInQuery
 from services.common.problems import AreaForbidden, RequestInvalid, Text
-from services.common.routing import Reading, UnitOfWorkRoute, Writing
+from services.common.routing import Reading, UnitOfWorkRoute, Writing, uploads
 from services.common.schemas import VillageCode
 from services.common.security import Caller, requires
 from services.residents_api.dependencies import ImportInPath, Now
@@ -32,6 +33,7 @@ Importer = Annotated[Caller, requires(Permission.RESIDENTS_IMPORT)]
 
 
 @router.post("", status_code=202, responses=refuses(AreaForbidden))
+@uploads
 async def import_ledger(
     request: Request,
     caller: Importer,
@@ -44,6 +46,12 @@ async def import_ledger(
     """Import a ledger of one village. Answers at once; ask the `Location` how far it is."""
     if not caller.sees(Place(village_code)):
         raise AreaForbidden()
+    sessions: Sessions = request.state.sessions
+    async with sessions.read() as looking:
+        if await looking.get(Division, village_code) is None:
+            raise RequestInvalid.at(
+                "/village_code", "division.unknown", Text("没有这个村（社区）", "No such village")
+            )
     content = await file.read()
     if not content:
         raise RequestInvalid.at("/file", "file.empty", Text("文件为空", "The file is empty"))
@@ -51,19 +59,20 @@ async def import_ledger(
     store: LedgerStore = request.state.store
     # The file is on disk before the transaction opens: storing it takes long.
     file_key = await store.keep(import_id, content)
-    if await session.get(Division, village_code) is None:
-        raise RequestInvalid.at(
-            "/village_code", "division.unknown", Text("没有这个村（社区）", "No such village")
+    try:
+        job = await service.ask(
+            session,
+            import_id=import_id,
+            file_key=file_key,
+            village_code=village_code,
+            dry_run=dry_run,
+            importer=caller.sub,
+            importer_areas=[area.code for area in caller.areas],
         )
-    job = await service.ask(
-        session,
-        import_id=import_id,
-        file_key=file_key,
-        village_code=village_code,
-        dry_run=dry_run,
-        importer=caller.sub,
-        importer_areas=[area.code for area in caller.areas],
-    )
+    except BaseException:
+        # A file that no import names would be kept for ever.
+        await store.delete(file_key)
+        raise
     response.headers["Location"] = f"/v1/imports/{job.id}"
     return ImportRead.model_validate(job)
 

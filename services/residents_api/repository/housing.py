@@ -1,9 +1,10 @@
 """Dwellings and occupancies."""
 
 from collections.abc import Sequence
+from datetime import date
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, exists, select
 
 from services.common import areas, pagination
 from services.common.areas import Area
@@ -62,6 +63,18 @@ async def occupancy(
     )
     statement = select(Occupancy).where(Occupancy.id == occupancy_id, inside).with_for_update()
     return await session.scalar(statement)
+
+
+async def leaves_later(
+    session: ReadSession, resident_id: UUID, dwelling_id: UUID, *, than: date
+) -> bool:
+    """Whether the resident lives in the dwelling, leaves it on a day to come, and after `than`."""
+    later = exists().where(
+        Occupancy.resident_id == resident_id,
+        Occupancy.dwelling_id == dwelling_id,
+        Occupancy.end_date > than,
+    )
+    return bool(await session.scalar(select(later)))
 
 
 async def lock_resident(session: ReadSession, resident_id: UUID) -> Resident:

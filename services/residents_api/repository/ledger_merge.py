@@ -27,12 +27,19 @@ def _last_said(name: str) -> str:
 
 
 def _all_said(name: str) -> str:
-    """Of several rows: one hash of all that was said, whatever the order of the rows."""
+    """Of several rows: one hash of all that was said, whatever the order of the rows.
+
+    Rows that say the same are as one row that says it.
+    """
     said = _said("b", name)
     union = (
         f"string_agg(DISTINCT {said}, ''::bytea ORDER BY {said}) FILTER (WHERE {said} <> {_UNSAID})"
     )
-    return f"coalesce(substring(sha256({union}) FOR {_HASH}), {_UNSAID})"
+    several = f"length({union}) > {_HASH}"
+    return (
+        f"coalesce(CASE WHEN {several} THEN substring(sha256({union}) FOR {_HASH})"
+        f" ELSE {union} END, {_UNSAID})"
+    )
 
 
 def _says_new(name: str) -> str:
@@ -45,7 +52,7 @@ _NAMES = ("name", "name_pinyin", "name_initials")
 _FOLDED = (*_NAMES, *STATED_FIELDS)
 _MULTI_SAID = " || ".join(
     [_last_said(name) for name in STATED_FIELDS]
-    + [_all_said(name) for name in ("phones", "dwelling", "occupancy")]
+    + [_all_said(name) for name in ("phones", "occupancy")]
 )
 
 # Without fresh statistics the planner takes a new import for a handful of rows, and loops.
@@ -81,11 +88,26 @@ UPDATE ledger_row r SET codes = array_append(r.codes, 'row.duplicate')
  WHERE d.n > 1 AND r.import_id = :import_id AND r.sheet_number = d.sheet_number AND r.row = d.row
 """
 
+# People without a number are recognised by looking, and no key stops a second one: so one batch
+# of a village at a time.
+ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(hashtextextended('ledger ' || :village_code, 0))"
+
 # Parameters cannot stand in CREATE TABLE AS: these take their values by format(), from us only.
 SELECT_ROWS = """
 CREATE TEMPORARY TABLE batch_row ON COMMIT DROP AS
 SELECT *, count(*) OVER (PARTITION BY person_key) AS rows_of_person FROM ledger_staging
  WHERE import_id = '{import_id}' AND home_ordinal >= {first} AND home_ordinal < {end}
+"""
+
+FIND_ROWS = "CREATE INDEX ON batch_row (person_key)"
+
+# A person's phones in the order in which they were first said. Who has hundreds is nobody.
+_PHONES = """
+(SELECT coalesce(array_agg(phone ORDER BY ordinal, n), '{}')
+   FROM (SELECT DISTINCT ON (index) phone, o.ordinal, n
+           FROM batch_row o, unnest(o.phones) WITH ORDINALITY AS u (phone, n),
+                split_part(phone, ':', 1) AS index
+          WHERE o.person_key = b.person_key ORDER BY index, o.ordinal, n LIMIT 100) said)
 """
 
 FOLD = f"""
@@ -95,33 +117,39 @@ SELECT person_key, ordinal, blind_index, number, {", ".join(_FOLDED)}, phones, l
 UNION ALL
 SELECT person_key, min(ordinal), {_last("blind_index")}, {_last("number")},
        {", ".join(_last(column) for column in _FOLDED)},
-       (SELECT coalesce(array_agg(DISTINCT phone), '{{}}') FROM batch_row o, unnest(o.phones) phone
-         WHERE o.person_key = b.person_key),
+       {_PHONES},
        (SELECT coalesce(array_agg(DISTINCT label), '{{}}') FROM batch_row o, unnest(o.labels) label
          WHERE o.person_key = b.person_key),
        {_MULTI_SAID}
   FROM batch_row b WHERE rows_of_person > 1 GROUP BY person_key
 """
 
-# Who is who: by number; else by name and birth date among those who live in the dwelling. A row
-# with a number may so find somebody whose number was not known yet.
+# Who is who: by number; else by name and birth date among those who live in the dwelling, or who
+# have left it, those without a number before others. A row with a number may so find somebody whose
+# number was not known yet; of two numbers only one is theirs.
 RESOLVE = """
 CREATE TEMPORARY TABLE resolved ON COMMIT DROP AS
 WITH numbered AS (
     SELECT p.person_key, d.resident_id FROM person p
       JOIN identity_document d ON d.blind_index = p.blind_index
-), weak AS (
-    SELECT DISTINCT ON (p.person_key) p.person_key, r.id AS resident_id
+), alike AS (
+    SELECT DISTINCT ON (p.person_key) p.person_key, p.ordinal, p.blind_index, r.id AS resident_id
       FROM person p
       JOIN batch_row b ON b.person_key = p.person_key
       JOIN dwelling_address a ON a.key = b.dwelling_key
       JOIN occupancy o ON o.dwelling_id = a.dwelling_id
-       AND (o.end_date IS NULL OR o.end_date > '{today}')
       JOIN resident r ON r.id = o.resident_id AND r.name = p.name AND r.birth_date = p.birth_date
+      LEFT JOIN identity_document x ON x.resident_id = r.id
      WHERE NOT EXISTS (SELECT FROM numbered n WHERE n.person_key = p.person_key)
-       AND (p.blind_index IS NULL
-            OR NOT EXISTS (SELECT FROM identity_document x WHERE x.resident_id = r.id))
-     ORDER BY p.person_key, r.id
+       AND (p.blind_index IS NULL OR x.resident_id IS NULL)
+     ORDER BY p.person_key, x.resident_id IS NOT NULL, coalesce(o.end_date <= '{today}', false),
+              r.id
+), weak AS (
+    SELECT person_key, resident_id FROM alike w
+     WHERE blind_index IS NULL
+        OR NOT EXISTS (SELECT FROM alike e
+                        WHERE e.resident_id = w.resident_id AND e.blind_index IS NOT NULL
+                          AND e.ordinal < w.ordinal)
 )
 SELECT p.person_key, p.ordinal,
        coalesce(n.resident_id, w.resident_id, uuidv7()) AS resident_id,
@@ -133,15 +161,34 @@ SELECT p.person_key, p.ordinal,
   LEFT JOIN weak w ON w.person_key = p.person_key
 """
 
+# The file alone could not tell that they are one: without a number in two dwellings, say, of which
+# the register knows both.
+SAID_APART = "SELECT count(*) > count(DISTINCT resident_id) FROM resolved"
+PUT_TOGETHER = (
+    """
+UPDATE batch_row b SET person_key = k.first_key
+  FROM (SELECT person_key, first_value(person_key) OVER (
+                   PARTITION BY resident_id ORDER BY p.blind_index IS NULL, p.ordinal) AS first_key
+          FROM resolved JOIN person p USING (person_key)) k
+ WHERE b.person_key = k.person_key AND k.first_key <> k.person_key
+""",
+    """
+UPDATE batch_row b SET rows_of_person = p.rows
+  FROM (SELECT person_key, count(*) AS rows FROM batch_row GROUP BY person_key) p
+ WHERE b.person_key = p.person_key AND b.rows_of_person <> p.rows
+""",
+    "DROP TABLE person, resolved",
+)
+
 INDEX = (
-    "CREATE INDEX ON batch_row (person_key)",
     "CREATE INDEX ON person (person_key)",
     "CREATE INDEX ON resolved (person_key)",
     "CREATE INDEX ON resolved (resident_id)",
     "ANALYZE batch_row (person_key, dwelling_key), person (person_key, blind_index), resolved",
 )
 
-# Locked in the order of ids, so that two imports cannot wait for each other.
+# Locked in the order of ids, and new numbers written in theirs, so that two imports cannot wait for
+# each other.
 LOCK_KNOWN = """
 SELECT r.id FROM resident r JOIN resolved k ON k.resident_id = r.id
  WHERE NOT k.is_new ORDER BY r.id FOR UPDATE OF r
@@ -170,7 +217,7 @@ SELECT DISTINCT ON (b.dwelling_key) b.dwelling_key, uuidv7() AS id, b.grid_code,
   FROM batch_row b
   LEFT JOIN compound c ON c.village_code = '{village_code}' AND c.name = b.compound
  WHERE NOT EXISTS (SELECT FROM dwelling_address a WHERE a.key = b.dwelling_key)
- ORDER BY b.dwelling_key, b.ordinal DESC
+ ORDER BY b.dwelling_key, b.grid_code IS NULL, b.ordinal DESC
 """
 
 NEW_ADDRESSES = """
@@ -188,6 +235,7 @@ NEW_NUMBERS = """
 INSERT INTO identity_document (blind_index, resident_id, number)
 SELECT p.blind_index, k.resident_id, p.number FROM resolved k JOIN person p USING (person_key)
  WHERE k.has_new_number AND NOT k.elsewhere
+ ORDER BY p.blind_index
     ON CONFLICT DO NOTHING
 """
 
@@ -205,9 +253,9 @@ SELECT r.id, {
     ", ".join(f"CASE WHEN {_says_new(c)} THEN p.{c} ELSE r.{c} END AS {c}" for c in STATED_FIELDS)
 },
        k.is_new OR {_says_new("phones")} AS phones_said,
-       k.is_new OR {_says_new("dwelling")} AS dwelling_said,
        k.is_new OR {_says_new("occupancy")} AS occupancy_said,
-       s.said IS NULL OR s.said <> p.said AS said_anything, p.said
+       s.said IS NULL OR s.said <> p.said AS said_anything, s.said IS NOT NULL AS spoke_before,
+       p.said
   FROM resolved k JOIN person p USING (person_key) JOIN resident r ON r.id = k.resident_id
   LEFT JOIN ledger_statement s ON s.resident_id = r.id AND s.source = '{{source}}'
  WHERE NOT k.elsewhere
@@ -227,7 +275,7 @@ WITH said AS (
     SELECT DISTINCT ON (resident_id, blind_index) resident_id, blind_index,
            n + (SELECT coalesce(max(o.ordinal), 0) FROM phone o
                  WHERE o.resident_id = said.resident_id), number
-      FROM said ORDER BY resident_id, blind_index
+      FROM said ORDER BY resident_id, blind_index, n
         ON CONFLICT DO NOTHING RETURNING resident_id
 )
 UPDATE resolved SET touched = true
@@ -247,14 +295,17 @@ UPDATE resolved SET touched = true
 """
 
 # A source that still says what it said last time does not bring back somebody who moved out since.
+# One that says something else brings them back into a dwelling they have left only if it says that
+# they came after they had left: it may be an old file, or speak anew of another dwelling.
 NEW_OCCUPANCIES = f"""
 WITH lives AS (
-    SELECT k.resident_id, b.dwelling_key, k.elsewhere, {_last("b.tenure")} AS tenure,
-           {_last("b.relation_to_head")} AS relation_to_head, {_last("b.start_date")} AS start_date
+    SELECT k.resident_id, b.dwelling_key, k.elsewhere, coalesce(c.spoke_before, true) AS spoke_before,
+           {_last("b.tenure")} AS tenure, {_last("b.relation_to_head")} AS relation_to_head,
+           {_last("b.start_date")} AS start_date
       FROM resolved k JOIN batch_row b USING (person_key)
       LEFT JOIN change c ON c.id = k.resident_id
-     WHERE k.elsewhere OR c.dwelling_said
-     GROUP BY k.resident_id, b.dwelling_key, k.elsewhere
+     WHERE k.elsewhere OR c.occupancy_said
+     GROUP BY k.resident_id, b.dwelling_key, k.elsewhere, c.spoke_before
 ), added AS (
     INSERT INTO occupancy (resident_id, id, dwelling_id, division_code, grid_code, compound_id,
                            tenure, relation_to_head, start_date, state)
@@ -265,7 +316,9 @@ WITH lives AS (
       JOIN dwelling d ON d.id = a.dwelling_id
      WHERE NOT EXISTS (SELECT FROM occupancy o
                         WHERE o.resident_id = l.resident_id AND o.dwelling_id = d.id
-                          AND (o.end_date IS NULL OR o.end_date > CAST(:today AS date)))
+                          AND (o.end_date IS NULL OR o.end_date > CAST(:today AS date)
+                               OR l.spoke_before
+                                  AND o.end_date > coalesce(l.start_date, '-infinity')))
         ON CONFLICT (resident_id, dwelling_id) WHERE end_date IS NULL DO NOTHING
     RETURNING resident_id
 ), marked AS (

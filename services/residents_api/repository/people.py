@@ -44,18 +44,34 @@ def visible(within: Sequence[Area], *, on: date) -> ColumnElement[bool]:
     """Residents whom the areas contain: by where they live or, living nowhere known, by who keeps
     their record.
     """
-    lives_there = exists().where(_of_them(on), _lived_in(within))
-    return or_(lives_there, _kept(within, on=on))
+    return or_(_lives(on, _lived_in(within)), _kept(within, on=on))
 
 
-def _of_them(on: date) -> ColumnElement[bool]:
-    return and_(Occupancy.resident_id == Resident.id, current(on))
+def _lives(on: date, *where: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Whether a resident lives somewhere.
+
+    A subquery with a limit is looked up for each resident. Of an EXISTS PostgreSQL often makes one
+    hash of all occupancies there are, and that for a handful of residents.
+    """
+    occupancy = select(Occupancy.id).where(
+        Occupancy.resident_id == Resident.id, current(on), *where
+    )
+    return occupancy.correlate(Resident).limit(1).scalar_subquery().is_not(None)
 
 
 def _kept(within: Sequence[Area], *, on: date) -> ColumnElement[bool]:
-    """Living nowhere known, with the record kept by a division or grid within the areas."""
-    keeper = areas.within(within, division=Resident.area_code, grid=Resident.area_code)
-    return and_(keeper, ~exists().where(_of_them(on)))
+    """Living nowhere known, with the record kept within the areas."""
+    return and_(kept_within(within), ~_lives(on))
+
+
+def kept_within(within: Sequence[Area]) -> ColumnElement[bool]:
+    """Residents whose record is kept by a division, grid or compound within the areas."""
+    return areas.within(
+        within,
+        division=Resident.area_code,
+        grid=Resident.area_code,
+        compound=Resident.keeper_compound_id,
+    )
 
 
 async def resident(
@@ -98,23 +114,37 @@ async def _living_in(
     size: int,
 ) -> Sequence[_Placed]:
     other = orm.aliased(Occupancy)
-    earlier = exists().where(
-        other.resident_id == Occupancy.resident_id,
-        other.state == "approved",
-        or_(other.end_date.is_(None), other.end_date > on),
-        areas.within(
-            within, division=other.division_code, grid=other.grid_code, compound=other.compound_id
-        ),
-        other.id < Occupancy.id,
+    # Looked up for each row, as in `_lives`.
+    first = (
+        select(other.id)
+        .where(
+            other.resident_id == Occupancy.resident_id,
+            other.state == "approved",
+            or_(other.end_date.is_(None), other.end_date > on),
+            areas.within(
+                within,
+                division=other.division_code,
+                grid=other.grid_code,
+                compound=other.compound_id,
+            ),
+        )
+        .order_by(other.id)
+        .limit(1)
+        .scalar_subquery()
     )
-    statement = pagination.keyset(
-        select(Occupancy.division_code, Occupancy.resident_id, Resident)
-        .join(Resident, Resident.id == Occupancy.resident_id)
-        .where(_lived_in(within), current(on), ~earlier),
+    found = pagination.keyset(
+        select(Occupancy.division_code, Occupancy.resident_id).where(
+            _lived_in(within), current(on), Occupancy.id == first
+        ),
         Occupancy.division_code,
         Occupancy.resident_id,
         after=after,
         size=size,
+    ).subquery()
+    statement = (
+        select(found.c.division_code, found.c.resident_id, Resident)
+        .join(Resident, Resident.id == found.c.resident_id)
+        .order_by(found.c.division_code, found.c.resident_id)
     )
     return (await session.execute(statement)).all()
 

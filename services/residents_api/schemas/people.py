@@ -1,13 +1,16 @@
 """Residents: registered, read masked, updated in part, searched, revealed."""
 
+import re
 from datetime import date
 from enum import StrEnum
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
-from services.common.schemas import AreaCode, Instant, Line, Page, Paragraph, Schema
+from services.common.problems import Text
+from services.common.schemas import AreaCode, Instant, Line, Page, Paragraph, Schema, fault
+from services.residents_api.domain.cells import compatible
 from services.residents_api.schemas.codes import (
     Education,
     Ethnicity,
@@ -29,6 +32,26 @@ KeeperCode = Annotated[
     str,
     StringConstraints(pattern=r"^([0-9]{2}|[0-9]{4}|[0-9]{6}|[0-9]{9}|[0-9]{12}|[0-9]{15})$"),
     Field(examples=["510182104006"]),
+]
+
+
+_APART = str.maketrans("", "", " '’")
+_SPELT = re.compile(r"[a-z0-9]+")
+
+
+def _spelt(text: str) -> str:
+    """As names are kept: lower case in one word, with v for ü."""
+    spelt = compatible(text).lower().translate(_APART).replace("ü", "v")
+    if not _SPELT.fullmatch(spelt):
+        raise fault("pinyin.malformed", Text("应为拼音字母", "Letters of pinyin are expected"))
+    return spelt
+
+
+Pinyin = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=60),
+    AfterValidator(_spelt),
+    Field(examples=["zhangs"]),
 ]
 
 
@@ -105,13 +128,12 @@ class ResidentSearch(Schema):
     """Who is looked for. Several criteria must all hold; at least one of the first four is needed.
 
     `name` finds names that begin with it; `pinyin` finds full pinyin (`zhangsan`) and initials
-    (`zs`) that begin with it. A look-up by number or phone is exact and leaves an audit row.
+    (`zs`) that begin with it, in any case and with or without spaces; ü may be typed as v. A
+    look-up by number or phone is exact and leaves an audit row.
     """
 
     name: Name | None = None
-    pinyin: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9 ']{1,60}$")] | None = Field(
-        default=None, examples=["zhangs"]
-    )
+    pinyin: Pinyin | None = None
     id_number: NumberText | None = None
     phone: PhoneText | None = None
     area: AreaCode | None = None

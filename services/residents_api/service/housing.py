@@ -6,7 +6,7 @@ from uuid import UUID
 from services.common.database import WriteSession
 from services.common.identifiers import new_id
 from services.common.problems import RequestInvalid, Text
-from services.residents_api.errors import AlreadyEnded
+from services.residents_api.errors import AlreadyEnded, AlreadyLivesThere
 from services.residents_api.models import Dwelling, Occupancy, Resident
 from services.residents_api.repository import housing as repository
 from services.residents_api.repository import states
@@ -22,13 +22,17 @@ async def move_in(
     now: datetime,
     today: date,
 ) -> Occupancy:
-    """Raises RequestInvalid, AlreadyLivesThere (by constraint)."""
+    """Raises RequestInvalid, AlreadyLivesThere (also by constraint)."""
     if resident.birth_date is not None and wanted.start_date < resident.birth_date:
         raise RequestInvalid.at(
             "/start_date",
             "occupancy.starts_before_birth",
             Text("入住日期早于出生日期", "Nobody moves in before being born"),
         )
+    # Who is to leave on a day to come lives there until then.
+    until = max(wanted.start_date, today)
+    if await repository.leaves_later(session, resident.id, dwelling.id, than=until):
+        raise AlreadyLivesThere()
     row = Occupancy(
         resident_id=resident.id,
         id=new_id(),

@@ -21,12 +21,12 @@ from services.residents_api.domain.identity_numbers import IdentityNumber, Ident
 from services.residents_api.domain.sealing import NUMBER, PHONE, Sealer
 from services.residents_api.models import (
     AccessRecord,
+    Compound,
     Division,
     IdentityDocument,
     Phone,
     Resident,
 )
-from services.residents_api.repository import areas as areas_repository
 from services.residents_api.repository import people as repository
 from services.residents_api.repository import states
 from services.residents_api.schemas.people import (
@@ -79,10 +79,10 @@ async def register(
             "name": name,
             "name_pinyin": pinyin,
             "name_initials": initials,
-            "area_code": await _keeper(session, wanted.area_code, caller=caller),
             "created_at": now,
             "updated_at": now,
         }
+        | await _keeper(session, wanted.area_code, caller=caller)
     )
     if number is not None:
         row.sex, row.birth_date = number.sex, number.birth_date
@@ -244,8 +244,10 @@ def _phone(text: str, *, pointer: str) -> str:
     return valid[0]
 
 
-async def _keeper(session: ReadSession, area_code: str | None, *, caller: Caller) -> str:
-    """Who keeps the record: the asked division or grid, or the caller's own."""
+async def _keeper(
+    session: ReadSession, area_code: str | None, *, caller: Caller
+) -> dict[str, str | UUID | None]:
+    """Who keeps the record: the asked division or grid, or the caller's own area."""
     if area_code is not None:
         asked = caller.narrowed(area_code)[0].code
         if await session.get(Division, asked[:VILLAGE_LENGTH]) is None:
@@ -253,16 +255,19 @@ async def _keeper(session: ReadSession, area_code: str | None, *, caller: Caller
             raise RequestInvalid.at(
                 "/area_code", "division.unknown", Text("没有这个区划", "No such division")
             )
-        return asked
-    own = next(iter(caller.areas), None)
-    if own is not None and own.kind is AreaKind.COMPOUND:
-        village = await areas_repository.village_of_compound(session, UUID(own.code))
-        own = Area(AreaKind.DIVISION, village) if village else None
-    if own is None:
-        raise RequestInvalid.at(
-            "/area_code", "area.missing", Text("请指定所属区划", "Say which division keeps this")
-        )
-    return own.code
+        return {"area_code": asked}
+    match caller.areas:
+        case [Area(AreaKind.COMPOUND, code), *_]:
+            compound = await session.get(Compound, UUID(code))
+            if compound is not None:
+                return {"area_code": compound.village_code, "keeper_compound_id": compound.id}
+        case [own, *_]:
+            return {"area_code": own.code}
+        case _:
+            pass
+    raise RequestInvalid.at(
+        "/area_code", "area.missing", Text("请指定所属区划", "Say which division keeps this")
+    )
 
 
 async def masked(
@@ -367,15 +372,10 @@ def wanted(
         raise RequestInvalid.at(
             "", "search.empty", Text("请至少给出一个查询条件", "Say at least one thing to look for")
         )
-    typed = pinyin.lower().replace(" ", "").replace("'", "") if pinyin else None
-    if typed == "":
-        raise RequestInvalid.at(
-            "/pinyin", "search.empty", Text("拼音为空", "There is no letter in it")
-        )
     number = _number(id_number, today).number if id_number else None
     return repository.Wanted(
         name=_name(name) if name else None,
-        pinyin=typed,
+        pinyin=pinyin,
         number_index=sealer.blind_index(NUMBER, number) if number else None,
         phone_index=(sealer.blind_index(PHONE, _phone(phone, pointer="/phone")) if phone else None),
     )

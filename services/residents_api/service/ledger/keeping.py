@@ -2,10 +2,12 @@
 
 import asyncio
 import os
+import sys
 import tempfile
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import IO
 from uuid import UUID
 
 from services.residents_api.domain.sealing import Sealer
@@ -37,18 +39,21 @@ class LedgerStore:
 
     @asynccontextmanager
     async def opened(self, import_id: UUID, key: str) -> AsyncGenerator[Path]:
-        """The plain file, for as long as it is read, in a directory nobody else can enter.
+        """The plain file, for as long as it is read, for this process only.
 
         Raises FileNotFoundError once the file has been deleted, SealBroken if it was altered.
         """
-        with tempfile.TemporaryDirectory(prefix="ledger-") as directory:
-            path = Path(directory) / "ledger"
-            await asyncio.to_thread(self._unseal, import_id, key, path)
-            yield path
+        # A file without a name where there can be one: a process that is killed leaves nothing
+        # readable behind.
+        nameless = sys.platform == "linux"
+        with tempfile.TemporaryFile() if nameless else tempfile.NamedTemporaryFile() as file:
+            await asyncio.to_thread(self._unseal, import_id, key, file)
+            yield Path(f"/proc/self/fd/{file.fileno()}" if nameless else file.name)
 
-    def _unseal(self, import_id: UUID, key: str, to: Path) -> None:
+    def _unseal(self, import_id: UUID, key: str, to: IO[bytes]) -> None:
         sealed = (self._directory / key).read_bytes()
-        to.write_bytes(self._sealer.open_bytes(_COLUMN, sealed, blind_index=import_id.bytes))
+        to.write(self._sealer.open_bytes(_COLUMN, sealed, blind_index=import_id.bytes))
+        to.flush()
 
     async def delete(self, key: str) -> None:
         await asyncio.to_thread((self._directory / key).unlink, missing_ok=True)

@@ -14,7 +14,7 @@ from services.common.areas import Area
 from services.common.database import WriteSession
 from services.residents_api.models import LedgerRow, Occupancy, Resident
 from services.residents_api.repository import ledger_merge as sql
-from services.residents_api.repository import states
+from services.residents_api.repository import people, states
 
 BATCH_ROWS = 5_000
 
@@ -117,7 +117,13 @@ async def _gather(session: WriteSession, merge: Merge, first: int) -> None:
     # The values are a UUID, two ints and a date of our own making.
     rows = sql.SELECT_ROWS.format(import_id=merge.import_id, first=first, end=first + BATCH_ROWS)
     resolve = sql.RESOLVE.format(today=merge.today)
-    for statement in (rows, sql.FOLD, resolve, *sql.INDEX):
+    await session.execute(text(sql.ONE_AT_A_TIME), {"village_code": merge.village_code})
+    for statement in (rows, sql.FIND_ROWS, sql.FOLD, resolve):
+        await session.execute(text(statement))
+    if await session.scalar(text(sql.SAID_APART)):
+        for statement in (*sql.PUT_TOGETHER, sql.FOLD, resolve):
+            await session.execute(text(statement))
+    for statement in sql.INDEX:
         await session.execute(text(statement))
 
 
@@ -136,7 +142,7 @@ def _elsewhere(merge: Merge) -> sa.Update:
     )
     kept_here = exists().where(
         Resident.id == _RESOLVED.c.resident_id,
-        areas.within(merge.importer_areas, division=Resident.area_code, grid=Resident.area_code),
+        people.kept_within(merge.importer_areas),
     )
     return (
         update(_RESOLVED)

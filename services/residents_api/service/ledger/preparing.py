@@ -155,7 +155,6 @@ def _said(sealer: Sealer, row: LedgerRow, dwelling_key: str) -> bytes:
         for field_name in STATED_FIELDS
     ]
     said.append(sealer.statement("phones", ",".join(sorted(row.phones))) if row.phones else _UNSAID)
-    said.append(sealer.statement("dwelling", dwelling_key))
     lives = f"{dwelling_key}|{row.tenure}|{row.relation_to_head}|{row.start_date}"
     said.append(sealer.statement("occupancy", lives))
     return b"".join(said)
