@@ -243,6 +243,16 @@ _DETAILS_ZH = {
 }
 
 
+_QUOTING = {
+    "assertion_error",
+    "union_tag_invalid",
+    "url_parsing",
+    "url_syntax_violation",
+    "uuid_parsing",
+    "value_error",
+}
+
+
 def _validation(raised: RequestValidationError) -> Problem:
     errors = [cast("dict[str, Any]", error) for error in raised.errors()]
     if any(error["type"] == "json_invalid" for error in errors):
@@ -263,6 +273,6 @@ def field_error(error: Mapping[str, Any], *, prefix: tuple[str | int, ...] = ())
 
 
 def _without_input(error: Mapping[str, Any]) -> str:
-    # Messages of validators written as `raise ValueError(...)` could repeat the value; ours use
-    # PydanticCustomError with a fixed sentence.
-    return "Not valid" if error["type"] in {"value_error", "assertion_error"} else str(error["msg"])
+    # Messages of validators written as `raise ValueError(...)` could repeat the value (ours use
+    # PydanticCustomError with a fixed sentence); Pydantic's own of these kinds quote some of it.
+    return "Not valid" if error["type"] in _QUOTING else str(error["msg"])

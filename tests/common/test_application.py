@@ -75,8 +75,9 @@ async def test_a_consumer_is_ready_once_it_has_caught_up(
             "checks": {"database": True, f"feed:{NAME}": False},
         }
         neighbour.opened.set()
-        while (await mirror.client().get("/readyz")).status_code != 200:
-            await asyncio.sleep(0.02)
+        async with asyncio.timeout(20):
+            while (await mirror.client().get("/readyz")).status_code != 200:
+                await asyncio.sleep(0.02)
         (follower,) = houses[0].state["followers"]
         async with houses[0].state["sessions"].read() as session:
             cursor = await follower.cursor(session)
@@ -136,14 +137,16 @@ _LISTENERS = (
 async def test_listening_comes_back_after_a_lost_connection(board: App, board_db: Database) -> None:
     start = await start_of(board)
     admin: Any = await asyncpg.connect(board_db.admin_url)
-    while not (first := await admin.fetchval(_LISTENERS)):
-        await asyncio.sleep(0.01)
+    async with asyncio.timeout(20):
+        while not (first := await admin.fetchval(_LISTENERS)):
+            await asyncio.sleep(0.01)
     await admin.execute("SELECT pg_terminate_backend(pid) FROM unnest($1::int[]) pid", first)
     # What is written while nobody listens comes late, but it comes.
     await write(board, ranks=[1])
     assert len((await feed_page(board, start, wait=10))["events"]) == 1
-    while not (second := await admin.fetchval(_LISTENERS)) or second == first:
-        await asyncio.sleep(0.01)
+    async with asyncio.timeout(20):
+        while not (second := await admin.fetchval(_LISTENERS)) or second == first:
+            await asyncio.sleep(0.01)
     await admin.close()
 
 

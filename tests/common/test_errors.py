@@ -75,8 +75,9 @@ async def test_a_lost_connection_is_no_fault_of_ours(
         "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
         " WHERE datname = $1 AND query LIKE '%pg_sleep%' AND pid <> pg_backend_pid()"
     )
-    while not await admin.fetchval(ended, board_db.name):
-        await asyncio.sleep(0.01)
+    async with asyncio.timeout(20):
+        while not await admin.fetchval(ended, board_db.name):
+            await asyncio.sleep(0.01)
     answer = await sleeping
     assert (answer.status_code, answer.json()["code"]) == (503, "service.unavailable")
     assert answer.headers["retry-after"] == "1"

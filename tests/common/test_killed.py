@@ -48,9 +48,10 @@ async def spawn(
 
 async def progress(mirror: Mirror, *, beyond: int, of: ForkServerProcess) -> int:
     """Wait until a process has counted more than it had."""
-    while (counted := len(await mirror.counted())) <= beyond:
-        assert of.is_alive(), f"the consumer ended by itself: {of.exitcode}"
-        await asyncio.sleep(0.003)
+    async with asyncio.timeout(20):
+        while (counted := len(await mirror.counted())) <= beyond:
+            assert of.is_alive(), f"the consumer ended by itself: {of.exitcode}"
+            await asyncio.sleep(0.003)
     return counted
 
 
@@ -127,9 +128,10 @@ async def test_a_snapshot_interrupted_by_a_kill_is_resumed(
         await write(board, ranks=list(range(5)))
     for pages in (2, 4, 6):
         process = spawn(pause=0.05)
-        while len(await mirror.states()) < pages * 3:
-            assert process.is_alive()
-            await asyncio.sleep(0.003)
+        async with asyncio.timeout(20):
+            while len(await mirror.states()) < pages * 3:
+                assert process.is_alive()
+                await asyncio.sleep(0.003)
         process.kill()
         process.join()
         # What changes meanwhile is not lost, wherever the reading has got to.
@@ -162,9 +164,10 @@ async def test_what_a_killed_writer_committed_is_numbered(
     writer.start()
     waiting = "SELECT wait_event_type FROM pg_stat_activity WHERE application_name = 'writer'"
     onlooker = await asyncpg.connect(board_db.admin_url)
-    while await onlooker.fetchval(waiting) != "Lock":
-        assert writer.is_alive()
-        await asyncio.sleep(0.005)
+    async with asyncio.timeout(20):
+        while await onlooker.fetchval(waiting) != "Lock":
+            assert writer.is_alive()
+            await asyncio.sleep(0.005)
     await onlooker.close()
     writer.kill()
     writer.join()

@@ -129,6 +129,7 @@ async def test_what_is_refused_is_not_repeated(
         {"text": "a", "rank": WORDS},
         {"text": [WORDS]},
         {"text": "a", "answers": WORDS},
+        {"text": "a", "answers": PERSON},
         {"text": "a", "area": WORDS},
         {"text": WORDS * 10},
         {"text": f"{WORDS}\x00"},
@@ -250,8 +251,9 @@ async def test_a_failing_background_task_says_nothing_of_a_person(
     async with AsyncExitStack() as stack:
         house = House("board", cast("State", board.state), settings_of("postgresql://"), stack)
         house.in_background(fail(), name="failing")
-        while not killed:
-            await asyncio.sleep(0)
+        async with asyncio.timeout(20):
+            while not killed:
+                await asyncio.sleep(0)
     (unforeseen,) = logs.events("unforeseen")
     assert unforeseen["error"] == "RuntimeError"
     assert clean(logs.text)

@@ -340,9 +340,10 @@ async def test_a_follower_outlives_its_neighbour(board: App, mirror_db: Database
     flaky = Flaky(board, answers)
     async with open_mirror(mirror_db.urls["tagging_api"], transport=flaky) as mirror:
         running = asyncio.create_task(mirror.follower.run())
-        while not mirror.follower.caught_up:
-            assert not running.done()
-            await asyncio.sleep(0.02)
+        async with asyncio.timeout(20):
+            while not mirror.follower.caught_up:
+                assert not running.done()
+                await asyncio.sleep(0.02)
         running.cancel()
         await asyncio.wait([running])
         assert await same(board, mirror)

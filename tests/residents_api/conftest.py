@@ -2,11 +2,15 @@
 
 import signal
 from collections.abc import AsyncGenerator, Generator
+from datetime import date
 from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
 
+from services.cli.synth.housing import Village
+from services.cli.synth.ledger import write_csv
+from services.cli.synth.population import people
 from services.common import database, outbox
 from services.common.database import Sessions
 from services.common.settings import DatabaseSettings
@@ -15,6 +19,7 @@ from services.residents_api.service import areas, imports
 from services.residents_api.settings import Settings
 from tests.conftest import Database, FixedClock
 from tests.houses import App, Identity, opened
+from tests.residents_api.people import VILLAGE
 
 
 @pytest.fixture(autouse=True)
@@ -70,7 +75,7 @@ async def divisions(sessions: Sessions) -> None:
         await areas.load_divisions(session)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def long_ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """12,000 people: three batches."""
     path = tmp_path_factory.mktemp("ledger") / "long.csv"

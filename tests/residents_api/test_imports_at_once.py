@@ -2,18 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from datetime import date
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import httpx
 import pytest
 import sqlalchemy as sa
 
-from services.cli.synth.housing import Village
-from services.cli.synth.ledger import write_csv
-from services.cli.synth.population import people
 from services.common.access import Role
 from services.common.database import Sessions
 from services.residents_api.main import create_app
@@ -21,20 +16,15 @@ from services.residents_api.settings import Settings
 from tests.conftest import FixedClock
 from tests.houses import App, Identity, opened
 from tests.residents_api import ledgers
-from tests.residents_api.feeds import areas_told, events, position, snapshot, states
 from tests.residents_api.ledgers import (
-    all_items,
-    codes,
-    counts,
     ended,
     everybody,
     imported,
     person,
-    succeeded,
     uploaded,
 )
-from tests.residents_api.people import NEXT_VILLAGE, TOWN, VILLAGE, number, refusal, registered
-from tests.residents_api.statements import own_statements
+from tests.residents_api.people import NEXT_VILLAGE, TOWN, VILLAGE, number, registered
+from tests.residents_api.tables import counted
 
 pytestmark = pytest.mark.usefixtures("divisions")
 
@@ -88,9 +78,9 @@ async def test_the_same_file_twice_at_once_is_as_if_once(
         assert one["residents_created"] + two["residents_created"] == 199
         assert one["residents_unchanged"] + two["residents_unchanged"] == 199
         assert one["dwellings_created"] + two["dwellings_created"] == 199
-        assert await _counted(sessions, "resident") == 199 * (round_ + 1)
-        assert await _counted(sessions, "occupancy") == 199 * (round_ + 1)
-        assert await _counted(sessions, "dwelling") == 199 * (round_ + 1)
+        assert await counted(sessions, "resident") == 199 * (round_ + 1)
+        assert await counted(sessions, "occupancy") == 199 * (round_ + 1)
+        assert await counted(sessions, "dwelling") == 199 * (round_ + 1)
     assert len(await everybody(town, page_size=200)) == 3 * 199
 
 
@@ -114,7 +104,7 @@ async def test_two_that_both_have_looked_before_either_has_written(
     assert one["residents_created"] + two["residents_created"] == 19
     assert one["residents_unchanged"] + two["residents_unchanged"] == 19
     for table in ("resident", "occupancy", "dwelling", "ledger_statement"):
-        assert await _counted(sessions, table) == 19, table
+        assert await counted(sessions, table) == 19, table
 
 
 async def _waiting(sessions: Sessions, number_of: int) -> None:
@@ -141,8 +131,8 @@ async def test_two_villages_that_share_people_at_once(
         )
         assert one["residents_created"] + two["residents_created"] == 200
         assert one["occupancies_created"] + two["occupancies_created"] == 400
-        assert await _counted(sessions, "resident") == 200 * (round_ + 1)
-        assert await _counted(sessions, "identity_document") == 200 * (round_ + 1)
+        assert await counted(sessions, "resident") == 200 * (round_ + 1)
+        assert await counted(sessions, "identity_document") == 200 * (round_ + 1)
 
 
 async def test_people_can_be_worked_on_while_a_ledger_comes_in(

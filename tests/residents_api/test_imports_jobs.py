@@ -1,40 +1,32 @@
 """Imports as jobs: asked for, listed, tried out, stopped, and run side by side."""
 
 import asyncio
-from collections.abc import AsyncGenerator
-from datetime import date
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 import httpx
 import pytest
-import sqlalchemy as sa
 
-from services.cli.synth.housing import Village
-from services.cli.synth.ledger import write_csv
-from services.cli.synth.population import people
 from services.common.access import Role
 from services.common.database import Sessions
-from services.residents_api.main import create_app
 from services.residents_api.settings import Settings
 from tests.conftest import FixedClock
-from tests.houses import App, Identity, opened
+from tests.houses import App
 from tests.residents_api import ledgers
-from tests.residents_api.feeds import areas_told, events, position, snapshot, states
+from tests.residents_api.feeds import events, position, snapshot
 from tests.residents_api.ledgers import (
     all_items,
     codes,
     counts,
     ended,
-    everybody,
     imported,
     person,
     succeeded,
     uploaded,
 )
-from tests.residents_api.people import NEXT_VILLAGE, TOWN, VILLAGE, number, refusal, registered
+from tests.residents_api.people import NEXT_VILLAGE, TOWN, VILLAGE, number, refusal
 from tests.residents_api.statements import own_statements
+from tests.residents_api.tables import counted
 
 pytestmark = pytest.mark.usefixtures("divisions")
 
@@ -158,11 +150,11 @@ async def test_a_dry_run_says_what_would_be_and_keeps_nothing(
         person("新来的", number(sequence=5), room="106", phones="110", labels="退役军人"),
         person("坏行", "5199"),
     ]
-    before = {table: await _counted(sessions, table) for table in _KEPT}
+    before = {table: await counted(sessions, table) for table in _KEPT}
     start, told = await position(register), await snapshot(register)
     dry = await imported(worker, ledgers.text(*file), dry_run=True)
     assert (dry["state"], dry["dry_run"]) == ("succeeded", True)
-    assert {table: await _counted(sessions, table) for table in _KEPT} == before
+    assert {table: await counted(sessions, table) for table in _KEPT} == before
     assert await events(register, start) == []
     assert await snapshot(register) == told
     real = await imported(worker, ledgers.text(*file))
@@ -206,9 +198,9 @@ async def test_whoever_waits_or_runs_can_be_stopped_and_who_has_ended_cannot(
     # Whole batches, and what the counters say is what is there.
     assert job["rows_total"] == 12_000
     assert 0 < job["residents_created"] < 12_000
-    assert await _counted(sessions, "resident") == job["residents_created"]
-    assert await _counted(sessions, "occupancy") == job["occupancies_created"]
-    assert await _counted(sessions, "ledger_staging") == 0
+    assert await counted(sessions, "resident") == job["residents_created"]
+    assert await counted(sessions, "occupancy") == job["occupancies_created"]
+    assert await counted(sessions, "ledger_staging") == 0
     assert refusal(await worker.post(f"{running}/cancel")) == (409, "import.finished")
     assert (await worker.get(waiting)).json()["rows_total"] is None
     # What was stopped can be asked for again, and goes on from what is there.

@@ -8,7 +8,7 @@ import sys
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,6 @@ import sqlalchemy as sa
 
 from services.cli.database import connect
 from services.cli.postgres import EmbeddedPostgres
-from services.cli.synth.housing import Village
-from services.cli.synth.ledger import write_csv
-from services.cli.synth.population import people
 from services.common.access import Role
 from services.common.database import Sessions
 from services.residents_api.main import create_app
@@ -33,19 +30,11 @@ from tests.residents_api import ledgers
 from tests.residents_api.feeds import states
 from tests.residents_api.ledgers import ended, person, uploaded
 from tests.residents_api.people import VILLAGE, number, refusal
+from tests.residents_api.tables import counted
 
 pytestmark = pytest.mark.usefixtures("divisions")
 
-PEOPLE = 12_000
-
-
-@pytest.fixture(scope="module")
-def ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three batches of people."""
-    path = tmp_path_factory.mktemp("ledger") / "ledger.csv"
-    village = Village(VILLAGE, "金沙社区居委会")
-    write_csv(path, people(count=PEOPLE, village=village, today=date(2026, 11, 23)))
-    return path
+PEOPLE = 12_000  # of the long ledger
 
 
 async def _nothing(_: Any) -> None:
@@ -134,13 +123,6 @@ async def _reached(sessions: Sessions, condition: str) -> None:
             await asyncio.sleep(0.005)
 
 
-async def _count(sessions: Sessions, table: str) -> int:
-    async with sessions.read() as session:
-        found = await session.scalar(sa.text(f"SELECT count(*) FROM {table}"))  # noqa: S608
-        assert isinstance(found, int)
-        return found
-
-
 def _holding(directory: Path, text: str) -> list[Path]:
     """Files that hold a text as it stands."""
     files = [file for file in directory.rglob("*") if file.is_file()]
@@ -160,23 +142,23 @@ async def test_a_killed_worker_leaves_whole_batches_and_another_goes_on(
     doomed: Callable[[], Any],
     settings: Settings,
     sessions: Sessions,
-    ledger: Path,
+    long_ledger: Path,
     temporary: Path,
     when: str,
     condition: str,
 ) -> None:
-    location = await uploaded(worker, ledger)
+    location = await uploaded(worker, long_ledger)
     process = await doomed()
     await _reached(sessions, condition)
     process.kill()
     await process.wait()
     job = (await worker.get(location)).json()
     assert job["state"] == "running"
-    residents = await _count(sessions, "resident")
+    residents = await counted(sessions, "resident")
     assert residents == job["residents_created"]
     assert (residents == 0) if when == "reading" else (0 < residents < PEOPLE)
-    assert await _count(sessions, "occupancy") == job["occupancies_created"]
-    assert await _count(sessions, "dwelling") == job["dwellings_created"]
+    assert await counted(sessions, "occupancy") == job["occupancies_created"]
+    assert await counted(sessions, "dwelling") == job["dwellings_created"]
     assert _holding(temporary, "身份证号码") == []
     now = datetime.now(UTC)
     async with _working(settings, at=now):
@@ -196,7 +178,7 @@ async def test_a_killed_worker_leaves_whole_batches_and_another_goes_on(
         ("ledger_statement", PEOPLE),
         ("ledger_staging", 0),
     ):
-        assert await _count(sessions, table) == count, table
+        assert await counted(sessions, table) == count, table
     epoch = done["position"].split(".")[1]
     told = Counter(state["id"] for state in await states(register, f"{epoch}.0"))
     assert len(told) == PEOPLE
@@ -208,9 +190,9 @@ async def test_a_killed_workers_import_can_be_stopped(
     doomed: Callable[[], Any],
     settings: Settings,
     sessions: Sessions,
-    ledger: Path,
+    long_ledger: Path,
 ) -> None:
-    location = await uploaded(worker, ledger)
+    location = await uploaded(worker, long_ledger)
     process = await doomed()
     await _reached(sessions, "applied_to >= 5000")
     process.kill()
@@ -219,7 +201,7 @@ async def test_a_killed_workers_import_can_be_stopped(
     async with _working(settings, at=datetime.now(UTC) + timedelta(seconds=90)):
         done = await ended(worker, location)
     assert done["state"] == "cancelled"
-    assert await _count(sessions, "resident") == done["residents_created"] < PEOPLE
+    assert await counted(sessions, "resident") == done["residents_created"] < PEOPLE
     assert refusal(await worker.post(f"{location}/cancel")) == (409, "import.finished")
 
 
@@ -231,9 +213,9 @@ async def test_rows_lost_in_a_crash_of_the_server_are_read_again(
     doomed: Callable[[], Any],
     settings: Settings,
     sessions: Sessions,
-    ledger: Path,
+    long_ledger: Path,
 ) -> None:
-    location = await uploaded(worker, ledger)
+    location = await uploaded(worker, long_ledger)
     process = await doomed()
     await _reached(sessions, "applied_to BETWEEN 5000 AND 11999")
     process.kill()
@@ -244,14 +226,14 @@ async def test_rows_lost_in_a_crash_of_the_server_are_read_again(
     async with _working(settings, at=datetime.now(UTC) + timedelta(seconds=90)):
         done = await ended(worker, location)
     assert (done["state"], done["residents_created"]) == ("succeeded", PEOPLE)
-    assert await _count(sessions, "resident") == PEOPLE
+    assert await counted(sessions, "resident") == PEOPLE
 
 
 @pytest.mark.xfail(strict=True, reason="engine.py does not look whether it still holds the import")
 async def test_two_who_both_hold_an_import_count_it_once(
-    worker: httpx.AsyncClient, settings: Settings, sessions: Sessions, ledger: Path
+    worker: httpx.AsyncClient, settings: Settings, sessions: Sessions, long_ledger: Path
 ) -> None:
-    location = await uploaded(worker, ledger)
+    location = await uploaded(worker, long_ledger)
     now = datetime.now(UTC)
     async with _working(settings, at=now):
         await _reached(sessions, "applied_to = 0")
@@ -262,19 +244,21 @@ async def test_two_who_both_hold_an_import_count_it_once(
     assert (await worker.get(location)).json() == done
     assert (done["state"], done["residents_created"]) == ("succeeded", PEOPLE)
     assert (done["residents_updated"], done["residents_unchanged"]) == (0, 0)
-    assert await _count(sessions, "resident") == PEOPLE
+    assert await counted(sessions, "resident") == PEOPLE
 
 
 @pytest.mark.xfail(strict=True, reason="engine.py takes a broken pool for the end of the import")
 async def test_a_killed_helper_is_replaced(
-    worker: httpx.AsyncClient, settings: Settings, sessions: Sessions, ledger: Path
+    worker: httpx.AsyncClient, settings: Settings, sessions: Sessions, long_ledger: Path
 ) -> None:
-    location = await uploaded(worker, ledger)
+    # Those of earlier tests may not have left yet.
+    others = set(multiprocessing.active_children())
+    location = await uploaded(worker, long_ledger)
     async with _working(settings, at=datetime.now(UTC)):
         async with asyncio.timeout(30):
-            while not multiprocessing.active_children():
+            while not (helpers := set(multiprocessing.active_children()) - others):
                 await asyncio.sleep(0.005)
-        for helper in multiprocessing.active_children():
+        for helper in helpers:
             assert helper.pid is not None
             os.kill(helper.pid, signal.SIGKILL)
         done = await ended(worker, location)
@@ -286,10 +270,10 @@ async def test_a_lost_connection_is_not_the_end(
     worker: httpx.AsyncClient,
     settings: Settings,
     sessions: Sessions,
-    ledger: Path,
+    long_ledger: Path,
     postgres: EmbeddedPostgres,
 ) -> None:
-    location = await uploaded(worker, ledger)
+    location = await uploaded(worker, long_ledger)
     maintenance = await connect(postgres.url(database="postgres"))
     now = datetime.now(UTC)
     async with _working(settings, at=now):
@@ -304,7 +288,7 @@ async def test_a_lost_connection_is_not_the_end(
         async with _working(settings, at=now + timedelta(seconds=90)):
             done = await ended(worker, location)
     assert (done["state"], done["failure"]) == ("succeeded", None)
-    assert done["residents_created"] == await _count(sessions, "resident") == PEOPLE
+    assert done["residents_created"] == await counted(sessions, "resident") == PEOPLE
 
 
 @pytest.mark.xfail(

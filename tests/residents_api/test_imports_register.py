@@ -8,7 +8,7 @@ import pytest
 
 from services.common.access import Role
 from tests.houses import App
-from tests.residents_api.feeds import RESIDENT_CHANGED, position, snapshot, states
+from tests.residents_api.feeds import position, states
 from tests.residents_api.homes import dwelling_of, moved_in, moved_out, occupancies
 from tests.residents_api.ledgers import codes, counts, everybody, person, succeeded
 from tests.residents_api.people import (

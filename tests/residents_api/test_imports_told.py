@@ -1,42 +1,5 @@
 """What an import tells the neighbours."""
 
-import asyncio
-from collections.abc import AsyncGenerator
-from datetime import date
-from pathlib import Path
-from typing import Any
-from uuid import uuid4
-
-import httpx
-import pytest
-import sqlalchemy as sa
-
-from services.cli.synth.housing import Village
-from services.cli.synth.ledger import write_csv
-from services.cli.synth.population import people
-from services.common.access import Role
-from services.common.database import Sessions
-from services.residents_api.main import create_app
-from services.residents_api.settings import Settings
-from tests.conftest import FixedClock
-from tests.houses import App, Identity, opened
-from tests.residents_api import ledgers
-from tests.residents_api.feeds import areas_told, events, position, snapshot, states
-from tests.residents_api.ledgers import (
-    all_items,
-    codes,
-    counts,
-    ended,
-    everybody,
-    imported,
-    person,
-    succeeded,
-    uploaded,
-)
-from tests.residents_api.people import NEXT_VILLAGE, TOWN, VILLAGE, number, refusal, registered
-from tests.residents_api.statements import own_statements
-
-from datetime import date, timedelta
 from typing import Any
 
 import httpx
@@ -44,17 +7,24 @@ import pytest
 
 from services.common.access import Role
 from tests.houses import App
-from tests.residents_api.feeds import RESIDENT_CHANGED, position, snapshot, states
-from tests.residents_api.homes import dwelling_of, moved_in, moved_out, occupancies
-from tests.residents_api.ledgers import codes, counts, everybody, person, succeeded
+from tests.residents_api import ledgers
+from tests.residents_api.feeds import (
+    RESIDENT_CHANGED,
+    areas_told,
+    events,
+    position,
+    snapshot,
+    states,
+)
+from tests.residents_api.ledgers import (
+    counts,
+    person,
+    succeeded,
+)
 from tests.residents_api.people import (
-    TOWN,
     VILLAGE,
-    changed,
     found,
     number,
-    registered,
-    revealed,
 )
 
 pytestmark = pytest.mark.usefixtures("divisions")

@@ -197,6 +197,11 @@ async def run_file(
             state=ImportState.RUNNING,
         )
         job.lease_until = importing.clock.now() + LEASE
-    await importing.execute(import_id, progress or _silently)
+    try:
+        await importing.execute(import_id, progress or _silently)
+    except asyncio.CancelledError:
+        # Interrupted at the terminal: nobody is to take it over and go on.
+        await asyncio.shield(importing.give_up(import_id))
+        raise
     async with importing.sessions.read() as session:
         return await session.get_one(LedgerImport, import_id)

@@ -27,6 +27,7 @@ from services.common.areas import Area
 from services.common.clock import Clock, today
 from services.common.database import ReadSession, Sessions, WriteSession
 from services.common.outbox import Publisher
+from services.common.workers import end_with_parent
 from services.residents_api.domain.ledger import LedgerUnreadable, open_ledger, records
 from services.residents_api.domain.sealing import SealBroken, Sealer
 from services.residents_api.models import LedgerImport, LedgerRow, LedgerStaging
@@ -92,6 +93,10 @@ class Engine:
             await self._finish(import_id, state="failed", failure="internal.error")
         else:
             await self._finish(import_id, state="succeeded")
+
+    async def give_up(self, import_id: UUID) -> None:
+        """End an import whose execution was interrupted. What is merged already stays."""
+        await self._finish(import_id, state="cancelled")
 
     async def _load(self, import_id: UUID) -> LedgerImport:
         async with self.sessions.read() as session:
@@ -251,7 +256,9 @@ class Workers:
             if pool is None:
                 # Spawned, not forked: a fork would take the event loop and its connections along.
                 pool = self._pool = ProcessPoolExecutor(
-                    self._processes, mp_context=multiprocessing.get_context("spawn")
+                    self._processes,
+                    mp_context=multiprocessing.get_context("spawn"),
+                    initializer=end_with_parent,
                 )
             try:
                 return pool.submit(preparing.prepare, job, chunk)
