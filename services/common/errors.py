@@ -172,6 +172,15 @@ def sqlstate(raised: BaseException) -> str:
     return str(getattr(cause, "sqlstate", None) or "")
 
 
+def passes(raised: DBAPIError) -> bool:
+    """Whether the same may succeed later: the database was away, busy, or chose another to win."""
+    if isinstance(_cause(raised), DriverDataError | UnicodeError):
+        return False
+    # 08, 53, 57: connection, resources, shutdown. 40: serialisation and deadlock; 55: lock timeout.
+    state = sqlstate(raised)
+    return raised.connection_invalidated or not state or state[:2] in {"08", "40", "53", "55", "57"}
+
+
 def _database(raised: DBAPIError) -> Problem:
     cause = _cause(raised)
     state = sqlstate(raised)
@@ -180,8 +189,7 @@ def _database(raised: DBAPIError) -> Problem:
     if state.startswith("22") or isinstance(cause, DriverDataError | UnicodeError):
         log.warning("database.value_refused", sqlstate=state)
         return RequestInvalid()
-    # 08, 53, 57: connection, resources, shutdown. 40: serialisation and deadlock; 55: lock timeout.
-    if raised.connection_invalidated or state[:2] in {"08", "40", "53", "55", "57"} or not state:
+    if passes(raised):
         log.warning("database.unreachable", sqlstate=state, error=type(cause).__name__)
         return Unavailable()
     return _unforeseen(raised)

@@ -244,9 +244,6 @@ async def test_a_refused_upload_leaves_no_file(
         assert plain not in kept.read_bytes()
 
 
-@pytest.mark.xfail(
-    strict=True, reason="imports.py reads the old file_key under a name that the row does not have"
-)
 async def test_a_file_is_deleted_after_its_time(
     worker: httpx.AsyncClient,
     settings: Settings,

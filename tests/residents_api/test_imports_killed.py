@@ -205,9 +205,6 @@ async def test_a_killed_workers_import_can_be_stopped(
     assert refusal(await worker.post(f"{location}/cancel")) == (409, "import.finished")
 
 
-@pytest.mark.xfail(
-    strict=True, reason="engine.py does not look whether the staged rows are still there"
-)
 async def test_rows_lost_in_a_crash_of_the_server_are_read_again(
     worker: httpx.AsyncClient,
     doomed: Callable[[], Any],
@@ -229,7 +226,6 @@ async def test_rows_lost_in_a_crash_of_the_server_are_read_again(
     assert await counted(sessions, "resident") == PEOPLE
 
 
-@pytest.mark.xfail(strict=True, reason="engine.py does not look whether it still holds the import")
 async def test_two_who_both_hold_an_import_count_it_once(
     worker: httpx.AsyncClient, settings: Settings, sessions: Sessions, long_ledger: Path
 ) -> None:
@@ -247,7 +243,6 @@ async def test_two_who_both_hold_an_import_count_it_once(
     assert await counted(sessions, "resident") == PEOPLE
 
 
-@pytest.mark.xfail(strict=True, reason="engine.py takes a broken pool for the end of the import")
 async def test_a_killed_helper_is_replaced(
     worker: httpx.AsyncClient, settings: Settings, sessions: Sessions, long_ledger: Path
 ) -> None:
@@ -291,9 +286,6 @@ async def test_a_lost_connection_is_not_the_end(
     assert done["residents_created"] == await counted(sessions, "resident") == PEOPLE
 
 
-@pytest.mark.xfail(
-    strict=True, reason="engine.py takes every error of the database for one that passes"
-)
 async def test_what_the_database_will_never_take_ends_the_import(
     worker: httpx.AsyncClient, settings: Settings, sessions: Sessions
 ) -> None:

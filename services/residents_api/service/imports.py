@@ -141,17 +141,17 @@ async def _claim(engine: Engine) -> UUID | None:
 
 async def _delete_old_files(engine: Engine) -> None:
     async with engine.sessions.write() as session:
-        old = await session.execute(
-            sa.update(LedgerImport)
+        old = await session.scalars(
+            sa.select(LedgerImport)
             .where(
                 LedgerImport.file_key != "",
                 LedgerImport.finished_at < engine.clock.now() - engine.keep_files,
             )
-            .values(file_key="")
-            .returning(sa.text("old.file_key"))
+            .with_for_update(skip_locked=True)
         )
-    for row in old:
-        await engine.store.delete(row.file_key)
+        for job in old:
+            await engine.store.delete(job.file_key)
+            job.file_key = ""
 
 
 @asynccontextmanager

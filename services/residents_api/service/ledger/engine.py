@@ -45,7 +45,11 @@ _TRIES_AT_A_BATCH = 5
 
 
 class Cancelled(Exception):
-    """The import was asked to stop, or somebody else has taken it over."""
+    """The import was asked to stop."""
+
+
+class Taken(Exception):
+    """Somebody else has taken the import over: what this one did last does not count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,19 +80,23 @@ class Engine:
         """Run a claimed import to its end. What goes wrong ends it as `failed`, with a code."""
         try:
             job = await self._load(import_id)
-            if job.applied_to is None:
+            if job.applied_to is None or not await self._still_staged(job):
                 await self._stage(job, report)
                 job = await self._load(import_id)
             await self._merge(job, report)
+        except Taken:
+            log.warning("import.taken_over", import_id=str(import_id))
         except Cancelled:
             await self._finish(import_id, state="cancelled")
         except LedgerUnreadable as unreadable:
             await self._finish(import_id, state="failed", failure=unreadable.code)
         except (FileNotFoundError, SealBroken):
             await self._finish(import_id, state="failed", failure="ledger.file_lost")
-        except (DBAPIError, OSError):
+        except OSError:
             raise  # the database is away: whoever takes the import over goes on
-        except Exception as unforeseen:  # noqa: BLE001 - the import ends, the service goes on
+        except Exception as unforeseen:
+            if isinstance(unforeseen, DBAPIError) and errors.passes(unforeseen):
+                raise
             telemetry.log_unforeseen(unforeseen)
             await self._finish(import_id, state="failed", failure="internal.error")
         else:
@@ -104,19 +112,39 @@ class Engine:
 
     # Reading and staging
 
+    async def _still_staged(self, job: LedgerImport) -> bool:
+        """A crash of the server empties the unlogged staging table."""
+        held = sa.select(sa.func.count()).where(LedgerStaging.import_id == job.id)
+        async with self.sessions.read() as session:
+            return await session.scalar(held) == job.rows_accepted
+
     async def _stage(self, job: LedgerImport, report: Report) -> None:
+        for attempt in itertools.count(1):
+            try:
+                await self._read_and_stage(job, report)
+                return
+            except BrokenProcessPool:
+                # A worker process was killed, by the machine or by what it read: from the start.
+                if attempt == _TRIES_AT_A_BATCH:
+                    raise
+
+    async def _read_and_stage(self, job: LedgerImport, report: Report) -> None:
+        # What became of the rows is told once; staging that was lost is only filled again.
+        again = job.applied_to is not None
         async with self.sessions.write() as session:
-            await _clear(session, job.id)
+            await _clear(session, job.id, rows=not again)
         done = accepted = 0
         async with self.store.opened(job.id, job.file_key) as path:
             async for prepared in self._prepared(job, path):
-                await self._copy(prepared)
+                await self._copy(prepared, rows=not again)
                 accepted += prepared.accepted
                 done += prepared.accepted + prepared.rejected
                 await self._alive(job.id)
                 report(Progress("reading", done, None))
         async with self.sessions.write() as session:
-            await merging.join_rows(session, job.id)
+            await merging.join_rows(session, job.id, tell=not again)
+            if again:
+                return
             await session.execute(
                 sa.update(LedgerImport)
                 .where(LedgerImport.id == job.id)
@@ -146,13 +174,13 @@ class Engine:
             for unwanted in waiting:
                 unwanted.cancel()
 
-    async def _copy(self, prepared: Prepared) -> None:
+    async def _copy(self, prepared: Prepared, *, rows: bool) -> None:
         async with self.sessions.write() as session:
             raw: Any = (await (await session.connection()).get_raw_connection()).driver_connection
-            for table, columns, content in (
-                (LedgerStaging.__tablename__, preparing.STAGING_COLUMNS, prepared.staging),
-                (LedgerRow.__tablename__, preparing.ROW_COLUMNS, prepared.rows),
-            ):
+            copies = [(LedgerStaging.__tablename__, preparing.STAGING_COLUMNS, prepared.staging)]
+            if rows:
+                copies.append((LedgerRow.__tablename__, preparing.ROW_COLUMNS, prepared.rows))
+            for table, columns, content in copies:
                 await raw.copy_to_table(table, source=_once(content), columns=columns)
 
     # Merging
@@ -176,7 +204,7 @@ class Engine:
                 try:
                     async with self.sessions.write() as session:
                         counts = await merging.merge_batch(session, merge, first=first)
-                        await _count(session, job.id, counts, end=first + merging.BATCH_ROWS)
+                        await _count(session, job.id, counts, first=first)
                     break
                 except (Raced, DBAPIError) as raced:
                     if attempt == _TRIES_AT_A_BATCH or not _worth_another_try(raced):
@@ -198,22 +226,25 @@ class Engine:
             codes = await merging.warnings(session, merge.import_id)
             await plain.rollback()
         async with self.sessions.write() as session:
-            await _count(session, merge.import_id, total, end=rows)
+            await _count(session, merge.import_id, total, first=0)
             await merging.write_warnings(session, merge.import_id, codes)
 
     # The job's row
 
     async def _alive(self, import_id: UUID) -> None:
-        """Renew the lease. Raises Cancelled if the import was cancelled."""
+        """Renew the lease. Raises Cancelled if asked to stop, Taken if somebody else has ended it."""
         async with self.sessions.write() as session:
             row = await session.execute(
                 sa.update(LedgerImport)
-                .where(LedgerImport.id == import_id)
+                .where(_runs(import_id))
                 .values(lease_until=self.clock.now() + LEASE)
                 .returning(LedgerImport.cancel_requested)
             )
-            if row.scalar_one():
-                raise Cancelled
+            cancel_requested = row.scalar_one_or_none()
+        if cancel_requested is None:
+            raise Taken
+        if cancel_requested:
+            raise Cancelled
 
     async def _finish(self, import_id: UUID, *, state: str, failure: str | None = None) -> None:
         position = await self.publisher.publish()
@@ -223,7 +254,7 @@ class Engine:
             )
             await session.execute(
                 sa.update(LedgerImport)
-                .where(LedgerImport.id == import_id)
+                .where(_runs(import_id))
                 .values(
                     state=state,
                     failure=failure,
@@ -296,21 +327,32 @@ async def _once(content: bytes) -> AsyncIterator[bytes]:
     yield content
 
 
-async def _clear(session: WriteSession, import_id: UUID) -> None:
+def _runs(import_id: UUID) -> sa.ColumnElement[bool]:
+    return sa.and_(LedgerImport.id == import_id, LedgerImport.state == "running")
+
+
+async def _clear(session: WriteSession, import_id: UUID, *, rows: bool) -> None:
     await session.execute(sa.delete(LedgerStaging).where(LedgerStaging.import_id == import_id))
-    await session.execute(sa.delete(LedgerRow).where(LedgerRow.import_id == import_id))
+    if rows:
+        await session.execute(sa.delete(LedgerRow).where(LedgerRow.import_id == import_id))
 
 
-async def _count(session: WriteSession, import_id: UUID, counts: Counts, *, end: int) -> None:
-    await session.execute(
+async def _count(session: WriteSession, import_id: UUID, counts: Counts, *, first: int) -> None:
+    """Move the job on, in the batch's transaction. Raises Taken if somebody else has done so: one
+    whose lease ran out while it slept must not count a batch twice.
+    """
+    moved = await session.execute(
         sa.update(LedgerImport)
-        .where(LedgerImport.id == import_id)
+        .where(_runs(import_id), LedgerImport.applied_to == first)
         .values(
-            applied_to=end,
+            applied_to=first + merging.BATCH_ROWS,
             residents_created=LedgerImport.residents_created + counts.residents_created,
             residents_updated=LedgerImport.residents_updated + counts.residents_updated,
             residents_unchanged=LedgerImport.residents_unchanged + counts.residents_unchanged,
             dwellings_created=LedgerImport.dwellings_created + counts.dwellings_created,
             occupancies_created=LedgerImport.occupancies_created + counts.occupancies_created,
         )
+        .returning(LedgerImport.id)
     )
+    if moved.scalar_one_or_none() is None:
+        raise Taken

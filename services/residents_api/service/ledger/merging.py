@@ -57,11 +57,12 @@ class Counts:
             setattr(self, name, getattr(self, name) + getattr(other, name))
 
 
-async def join_rows(session: WriteSession, import_id: UUID) -> None:
-    """Once the file is staged: which rows are one person's, and which are said twice."""
+async def join_rows(session: WriteSession, import_id: UUID, *, tell: bool) -> None:
+    """Once the file is staged: which rows are one person's and, to `tell`, which are said twice."""
     for statement in sql.COUNT_ON:
         await session.execute(text(statement))
-    for statement in (sql.JOIN_UNNUMBERED, sql.GATHER, sql.MARK_DUPLICATES):
+    marks = (sql.MARK_DUPLICATES,) if tell else ()
+    for statement in (sql.JOIN_UNNUMBERED, sql.GATHER, *marks):
         await session.execute(text(statement), {"import_id": import_id})
 
 
