@@ -1,5 +1,6 @@
 """Count the statements that reach PostgreSQL, where their number is a promise."""
 
+from contextvars import ContextVar
 from types import TracebackType
 from typing import Any
 
@@ -9,8 +10,14 @@ from sqlalchemy.engine import Engine
 _NOT_COUNTED = ("BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE")
 
 
+_LOG: ContextVar["QueryLog | None"] = ContextVar("query_log", default=None)
+
+
 class QueryLog:
-    """`with QueryLog() as queries: ...` then `len(queries)`: statements of all engines meanwhile."""
+    """`with QueryLog() as queries: ...` then `len(queries)`: the statements said from inside of it.
+
+    All engines count. What runs in the background was started outside, and is not counted.
+    """
 
     def __init__(self) -> None:
         self.statements: list[str] = []
@@ -20,6 +27,7 @@ class QueryLog:
 
     def __enter__(self) -> "QueryLog":
         event.listen(Engine, "before_cursor_execute", self._note)
+        self._outer = _LOG.set(self)
         return self
 
     def __exit__(
@@ -28,8 +36,9 @@ class QueryLog:
         raised: BaseException | None,
         tb: TracebackType | None,
     ) -> None:
+        _LOG.reset(self._outer)
         event.remove(Engine, "before_cursor_execute", self._note)
 
     def _note(self, _c: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        if not statement.lstrip().upper().startswith(_NOT_COUNTED):
+        if _LOG.get() is self and not statement.lstrip().upper().startswith(_NOT_COUNTED):
             self.statements.append(statement)
