@@ -6,6 +6,7 @@ template. So tests commit for real, follow feeds, listen and race, and never see
 
 import asyncio
 import secrets
+import signal
 from collections.abc import AsyncGenerator, Generator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -16,6 +17,10 @@ import pytest
 from services.cli import database
 from services.cli.postgres import EmbeddedPostgres
 from tests.houses import Identity
+
+# A service whose background work fails ends its process by SIGTERM. In a test that process is the
+# test runner's: it says so in the log and lives on. Programs started by tests are not affected.
+signal.signal(signal.SIGTERM, lambda *_: None)
 
 _PASSWORDS = dict.fromkeys(database.SERVICES, "for-tests")
 _TEMPLATE = "template_shequ"
