@@ -93,11 +93,11 @@ async def locked(session: WriteSession, campaign_id: UUID) -> Campaign:
     ).one()
 
 
-async def claim(session: WriteSession) -> Campaign | None:
+async def claim(session: WriteSession, *, but: Sequence[UUID] = ()) -> Campaign | None:
     """A campaign to work on until the end of the transaction, which nobody else works on."""
     return await session.scalar(
         sa.select(Campaign)
-        .where(Campaign.state == CampaignState.SENDING)
+        .where(Campaign.state == CampaignState.SENDING, Campaign.id.not_in(but))
         .order_by(Campaign.id)
         .limit(1)
         .with_for_update(skip_locked=True)

@@ -11,7 +11,9 @@ from services.tagging_api.schemas.rules import BoundedRule, Rule
 
 
 class CampaignState(StrEnum):
-    """`stopped`: a tag in its rule became one of the highest sensitivity while it was sent."""
+    """`stopped`: its rule could not be sent by any more while it was sent, most often because a tag
+    in it became one of the highest sensitivity.
+    """
 
     DRAFT = "draft"
     SENDING = "sending"

@@ -5,19 +5,23 @@ row from beginning to end: others skip it meanwhile, and a process that is kille
 its connection. So the row's lock is the lease, and there is none to run out. The audience is
 written down once, in the first of these transactions; each of the others turns some waiting
 deliveries into messages. Nobody is missed and nobody told twice, whenever a process dies.
+
+A campaign at which the database fails, one whose audience takes too long to find, rests a while
+and holds nobody up: those after it go on.
 """
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import sqlalchemy as sa
 import structlog
-from sqlalchemy.exc import DBAPIError
+from pydantic import ValidationError
 
 from services.common import clock as common_clock
 from services.common.areas import Area, AreaKind, place_of
 from services.common.clock import Clock
-from services.common.database import Notifications, Sessions, WriteSession
+from services.common.database import UNREACHABLE, Notifications, Sessions, WriteSession
 from services.common.identifiers import new_id
 from services.common.problems import AreaForbidden, Problem
 from services.common.security import Caller
@@ -35,6 +39,9 @@ log = structlog.get_logger(__name__)
 CHANNEL = "tagging_api_campaigns"
 # For a lost connection, and for a campaign that a request still held when its notification came.
 _LOOK_AGAIN_SECONDS = 1.0
+# How long a campaign rests after a failure; twice as long after each one more.
+FIRST_REST = timedelta(seconds=1)
+LONGEST_REST = timedelta(minutes=5)
 
 
 def meaning(campaign: Campaign) -> Meaning:
@@ -109,6 +116,8 @@ class Sender:
         self._sessions = sessions
         self._clock = clock
         self._batch_size = batch_size
+        # Which campaigns failed last: until when they rest, and for how long that was.
+        self._resting: dict[UUID, tuple[datetime, timedelta]] = {}
 
     async def run(self, notifications: Notifications) -> None:
         """For ever."""
@@ -116,7 +125,7 @@ class Sender:
             notified = notifications.next
             try:
                 worked = await self.step()
-            except (DBAPIError, OSError) as failed:
+            except UNREACHABLE as failed:
                 log.warning("campaigns.interrupted", error=type(failed).__name__)
                 worked = False
             if not worked:
@@ -124,28 +133,47 @@ class Sender:
 
     async def step(self) -> bool:
         """Take the audience of a campaign, or deliver its next batch. False if there is none."""
+        now = self._clock.now()
+        resting = [each for each, (until, _) in self._resting.items() if until > now]
         async with self._sessions.write() as session:
-            campaign = await repository.claim(session)
+            campaign = await repository.claim(session, but=resting)
             if campaign is None:
                 return False
-            rule = meaning(campaign)
+            campaign_id = campaign.id
             try:
-                await rules.check_sendable(session, rule)
-            except Problem as refused:
-                log.warning("campaign.stopped", campaign=str(campaign.id), reason=refused.code)
-                campaign.state = CampaignState.STOPPED
-                return True
-            if campaign.recipients is None:
-                campaign.recipients = await repository.take_audience(
-                    session,
-                    campaign.id,
-                    rule,
-                    areas=[Area.parse(area) for area in campaign.areas],
-                    on=common_clock.today(self._clock),
-                )
-            else:
-                await self._deliver(session, campaign)
-            return True
+                await self._move_on(session, campaign)
+            except UNREACHABLE:
+                self._rest(campaign_id)
+                raise
+        self._resting.pop(campaign_id, None)
+        return True
+
+    def _rest(self, campaign_id: UUID) -> None:
+        _, last = self._resting.get(campaign_id, (None, FIRST_REST / 2))
+        rest = min(last * 2, LONGEST_REST)
+        log.warning("campaign.rests", campaign=str(campaign_id), seconds=rest.total_seconds())
+        self._resting[campaign_id] = self._clock.now() + rest, rest
+
+    async def _move_on(self, session: WriteSession, campaign: Campaign) -> None:
+        try:
+            rule = meaning(campaign)
+            await rules.check_sendable(session, rule)
+        except (Problem, ValidationError) as refused:
+            # Or a rule that was stored by another version, and says nothing to this one.
+            reason = refused.code if isinstance(refused, Problem) else "rule.unreadable"
+            log.warning("campaign.stopped", campaign=str(campaign.id), reason=reason)
+            campaign.state = CampaignState.STOPPED
+            return
+        if campaign.recipients is None:
+            campaign.recipients = await repository.take_audience(
+                session,
+                campaign.id,
+                rule,
+                areas=[Area.parse(area) for area in campaign.areas],
+                on=common_clock.today(self._clock),
+            )
+        else:
+            await self._deliver(session, campaign)
 
     async def _deliver(self, session: WriteSession, campaign: Campaign) -> None:
         now = self._clock.now()

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from services.common.database import ReadSession
 from services.common.outbox import MAX_SUBJECTS, Event
+from services.common.problems import RequestInvalid, Text
 from services.tagging_api.repository import assignments
 
 ASSIGNMENT_CHANGED = "cn.shequ.tagging.assignment.changed"
@@ -27,10 +28,7 @@ def assignment_changed(pairs: Iterable[tuple[str, UUID]], *, assigned: bool) -> 
 
 async def snapshot(session: ReadSession, token: str | None) -> tuple[Sequence[Event], str | None]:
     """Every assignment, in stretches; the token names the last pair of the one before."""
-    last = None
-    if token is not None:
-        tag, _, resident_id = token.partition("/")
-        last = (tag, UUID(resident_id))
+    last = _pair(token) if token is not None else None
     pairs = await assignments.after(session, last, limit=_SNAPSHOT_PAGE)
     if len(pairs) < _SNAPSHOT_PAGE:
         following = None
@@ -38,3 +36,12 @@ async def snapshot(session: ReadSession, token: str | None) -> tuple[Sequence[Ev
         tag, resident_id = pairs[-1]
         following = f"{tag}/{resident_id}"
     return assignment_changed(pairs, assigned=True), following
+
+
+def _pair(token: str) -> tuple[str, UUID]:
+    tag, _, resident_id = token.partition("/")
+    try:
+        return tag, UUID(resident_id)
+    except ValueError:
+        detail = Text("游标格式不正确", "Not a cursor of this feed")
+        raise RequestInvalid.at("/query/after", "cursor.malformed", detail) from None
