@@ -1,0 +1,16 @@
+"""The bitmap index."""
+
+from collections.abc import Sequence
+
+revision: str = "tagging_0003"
+down_revision: str | None = "tagging_0002"
+branch_labels: str | Sequence[str] | None = None
+depends_on: str | Sequence[str] | None = None
+
+
+def upgrade() -> None:
+    pass
+
+
+def downgrade() -> None:
+    pass
