@@ -1,0 +1,16 @@
+"""History and audit."""
+
+from collections.abc import Sequence
+
+revision: str = "residents_0004"
+down_revision: str | None = "residents_0003"
+branch_labels: str | Sequence[str] | None = None
+depends_on: str | Sequence[str] | None = None
+
+
+def upgrade() -> None:
+    pass
+
+
+def downgrade() -> None:
+    pass
