@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from services.common.access import Role, granted
 from services.common.clock import Clock, SystemClock
-from services.common.security import ALGORITHM, token_hash
+from services.common.security import ALGORITHM, SIGNATURES, token_hash
 from services.common.settings import SecuritySettings
 
 ISSUER = "http://gateway.test"
@@ -64,7 +64,19 @@ class Identity:
             "exp": now + 600,
             **claims,
         }
-        return jwt.encode({"alg": ALGORITHM, "kid": "test"}, body, self._key, [ALGORITHM])
+        return jwt.encode({"alg": ALGORITHM, "kid": "test"}, body, self._key, registry=SIGNATURES)
+
+
+class KeysAndFeed(httpx.AsyncBaseTransport):
+    """The gateway: its keys, and its feed."""
+
+    def __init__(self, keys: httpx.AsyncBaseTransport, feed: httpx.AsyncBaseTransport) -> None:
+        self._keys = keys
+        self._feed = feed
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        inside = request.url.path.startswith("/internal/")
+        return await (self._feed if inside else self._keys).handle_async_request(request)
 
 
 class App:

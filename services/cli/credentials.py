@@ -20,7 +20,7 @@ from services.common.access import Role
 OPERATOR = "operator"
 CALLS: Mapping[str, tuple[str, ...]] = {
     "gateway": ("residents_api", "tagging_api", "reports_api"),
-    "tagging_api": ("residents_api", "reports_api"),
+    "tagging_api": ("residents_api", "reports_api", "gateway"),
     "reports_api": ("residents_api",),
     OPERATOR: SERVICES,
 }
@@ -31,7 +31,10 @@ _LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Credentials:
-    """`service_tokens` by caller, then callee. `accounts` has the passwords of demo accounts."""
+    """`service_tokens` by caller, then callee. `accounts` has the passwords of demo accounts.
+
+    `town` is the fingerprint from before the first key was retired; empty until then.
+    """
 
     superuser: str
     roles: Mapping[str, str]
@@ -39,7 +42,9 @@ class Credentials:
     service_tokens: Mapping[str, Mapping[str, str]]
     encryption_keys: Mapping[str, str]
     index_key: str
+    sealing_key: str
     accounts: Mapping[str, str]
+    town: str = ""
 
     @classmethod
     def parse(cls, kept: Mapping[str, Any]) -> "Credentials":
@@ -55,11 +60,13 @@ class Credentials:
                 },
                 encryption_keys=kept.get("encryption_keys") or {"1": secrets.token_hex(32)},
                 index_key=kept.get("index_key") or secrets.token_hex(32),
+                sealing_key=kept.get("sealing_key") or secrets.token_hex(32),
                 accounts={
                     account.name: new_password(groups=5 if account.role is Role.CLIENT else 3)
                     for account in ACCOUNTS
                 }
                 | kept.get("accounts", {}),
+                town=kept.get("town", ""),
             )
         except (TypeError, AttributeError):
             raise Failure("The secrets are damaged.") from None
@@ -78,7 +85,12 @@ class Credentials:
 
     @property
     def fingerprint(self) -> str:
-        """Tells whether a database was written with these keys, without telling the keys."""
+        """Tells whether a database was written with these keys, without telling the keys.
+
+        The same for ever: a key that is retired does not change whose data it is.
+        """
+        if self.town:
+            return self.town
         first = self.encryption_keys[min(self.encryption_keys, key=int)]
         return hashlib.sha256(f"{first}/{self.index_key}".encode()).hexdigest()[:16]
 
@@ -104,7 +116,6 @@ def _signing_key() -> dict[str, str]:
     return {
         "kty": "OKP",
         "crv": "Ed25519",
-        "alg": "Ed25519",
         "use": "sig",
         "kid": _base64url(thumbprint),
         "x": x,

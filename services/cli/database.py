@@ -69,40 +69,61 @@ async def create_database(admin_url: str, *, name: str = DATABASE) -> None:
         await connection.close()
 
 
-async def create_roles(admin_url: str, passwords: Mapping[str, str]) -> None:
-    """`set_roles` on a connection of its own."""
-    connection = await connect(admin_url)
-    try:
-        await set_roles(connection, passwords)
-    finally:
-        await connection.close()
-
-
-async def set_roles(connection: Any, passwords: Mapping[str, str]) -> None:
+async def set_roles(connection: Any, passwords: Mapping[str, str], *, town: str) -> None:
     """Create or refresh each service's role and schema. Idempotent.
 
-    Raises Failure, or what asyncpg raises if the database refuses.
+    Roles belong to the whole server. Each is marked with `town`, so that another town's, which live
+    in another database, are not given new passwords. Raises Failure, or what asyncpg raises if the
+    database refuses.
     """
     if (encoding := await connection.fetchval("SHOW server_encoding")) != "UTF8":
         raise Failure(f"The database holds {encoding} text; make one with encoding UTF8.")
     async with connection.transaction():
-        # Roles belong to the whole server: two who set them up at once would trip over each other.
+        # Two who set up one database at once would trip over each other.
         await connection.execute("SELECT pg_advisory_xact_lock(hashtext('shequ roles'))")
+        mark = f"shequ town {town}"
+        await _refuse_roles_in_use(connection, mark)
         await connection.execute("SET LOCAL password_encryption = 'scram-sha-256'")
         database = await connection.fetchval("SELECT quote_ident(current_database())")
         await connection.execute(
             f"REVOKE ALL ON DATABASE {database} FROM PUBLIC; REVOKE ALL ON SCHEMA public FROM PUBLIC"
         )
         for role in SERVICES:
-            await _create_role(connection, role, passwords[role], database=database)
+            await _create_role(connection, role, passwords[role], database=database, mark=mark)
 
 
-async def _create_role(connection: Any, role: str, password: str, *, database: str) -> None:
+async def _refuse_roles_in_use(connection: Any, mark: str) -> None:
+    """Raises Failure if our roles own something in another database and are not marked as ours.
+
+    Roles that a deleted town left behind own nothing: those are taken over.
+    """
+    other = await connection.fetchval(
+        "SELECT d.datname FROM pg_shdepend s"
+        " JOIN pg_database d ON d.oid = s.dbid JOIN pg_roles r ON r.oid = s.refobjid"
+        " WHERE s.refclassid = 'pg_authid'::regclass AND s.deptype = 'o'"
+        " AND d.datname <> current_database() AND r.rolname = ANY($1)"
+        " AND shobj_description(r.oid, 'pg_authid') IS DISTINCT FROM $2"
+        " ORDER BY d.datname LIMIT 1",
+        SERVICES,
+        mark,
+    )
+    if other is not None:
+        raise Failure(
+            f"Another town, in the database {other}, uses this server's roles;"
+            " give each town a PostgreSQL server of its own."
+        )
+
+
+async def _create_role(
+    connection: Any, role: str, password: str, *, database: str, mark: str
+) -> None:
     if not await connection.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", role):
         await connection.execute(f"CREATE ROLE {role} LOGIN")
     quoted = await connection.fetchval("SELECT quote_literal($1::text)", password)
+    comment = await connection.fetchval("SELECT quote_literal($1::text)", mark)
     await connection.execute(
         f"ALTER ROLE {role} PASSWORD {quoted};"
+        f"COMMENT ON ROLE {role} IS {comment};"
         f"ALTER ROLE {role} SET search_path = {role};"
         f"GRANT CONNECT, TEMPORARY ON DATABASE {database} TO {role};"
         f"GRANT {role} TO CURRENT_USER;"
@@ -149,8 +170,17 @@ def migrate(service: str, url: str) -> None:
 
 def set_up(admin_url: str, passwords: Mapping[str, str]) -> dict[str, str]:
     """Roles, schemas and migrations of every service, for tests; the URL of each."""
-    asyncio.run(create_roles(admin_url, passwords))
+    asyncio.run(_create_roles(admin_url, passwords))
     urls = {role: role_url(admin_url, role=role, password=passwords[role]) for role in SERVICES}
     for service, url in urls.items():
         migrate(service, url)
     return urls
+
+
+async def _create_roles(admin_url: str, passwords: Mapping[str, str]) -> None:
+    connection = await connect(admin_url)
+    try:
+        # All databases of a test's server share one set of passwords.
+        await set_roles(connection, passwords, town="of tests")
+    finally:
+        await connection.close()

@@ -79,8 +79,15 @@ def _own(service: str, deployment: Deployment) -> dict[str, str]:
         case "residents_api":
             return {
                 "ENCRYPTION_KEYS": json.dumps(dict(credentials.encryption_keys)),
+                "KEY_FILE": str(folder / "keys.json"),
                 "INDEX_KEY": credentials.index_key,
                 "LEDGER_DIRECTORY": str(folder / "ledgers"),
+                "AUDIT_HEAD_DIRECTORY": str(folder / "audit"),
+            }
+        case "tagging_api":
+            return {
+                "SEALING_KEY": credentials.sealing_key,
+                "OUTBOX_DIRECTORY": str(folder / "outbox"),
             }
         case "reports_api":
             return {"PHOTO_STORE": (folder / "photos").as_uri()}

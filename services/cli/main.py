@@ -3,6 +3,7 @@
 import importlib
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -15,33 +16,63 @@ from services.cli.interrupts import Interrupted
 
 _INTERRUPTED = 130
 
-# Each command is a module of its own, imported when asked for: `up` need not wait for what only
-# `import` uses.
-_COMMANDS: Mapping[str, str] = {
-    "up": "up",
-    "migrate": "migrate",
-    "import": "importing",
-    "synth": "synthesise",
-    "account": "account",
-    "token": "token",
-    "access": "access",
-    "secrets": "secrets",
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A command as the list of commands has it."""
+
+    module: str
+    help: str
+
+
+# Each command is a module of its own, imported when it is run: neither `up` nor `--help` need wait
+# for what only `import` uses.
+COMMANDS: Mapping[str, Listed] = {
+    "up": Listed("up", "Start the town: database, services and gateway, until Ctrl-C."),
+    "migrate": Listed(
+        "migrate",
+        "Bring the database up to date: roles, schemas, tables and the list of divisions.",
+    ),
+    "import": Listed(
+        "importing",
+        "Import a village's ledger (台账) into the register, as that village's worker would.",
+    ),
+    "synth": Listed(
+        "synthesise", "Write a synthetic ledger (台账) of a village: people who do not exist."
+    ),
+    "account": Listed("account", "Keep the accounts of those who sign in."),
+    "token": Listed(
+        "token", "Sign in at the running gateway. The last line printed is the access token alone."
+    ),
+    "access": Listed("access", "Write docs/access.md: who may do what."),
+    "audit": Listed("audit", "Look after the audit of reading: who read plain values of whom."),
+    "keys": Listed("keys", "Keep the keys that numbers and phones are encrypted with."),
+    "secrets": Listed(
+        "secrets", "Write an environment file for each container of deploy/compose.yaml."
+    ),
 }
 
 
 class _Commands(typer.core.TyperGroup):
     def list_commands(self, ctx: Any) -> list[str]:
         del ctx
-        return list(_COMMANDS)
+        return list(COMMANDS)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command by name and help only: what the list shows."""
         del ctx
-        if cmd_name not in _COMMANDS:
+        if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f"services.cli.commands.{_COMMANDS[cmd_name]}")
+        return typer.core.TyperCommand(cmd_name, help=COMMANDS[cmd_name].help)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        name, listed, rest = super().resolve_command(ctx, args)
+        if name is None or listed is None:
+            return name, listed, rest
+        module = importlib.import_module(f"services.cli.commands.{COMMANDS[name].module}")
         command = typer.main.get_command(module.app)
-        command.name = cmd_name
-        return command
+        command.name = name
+        return name, command, rest
 
 
 # No pretty exceptions: they show local variables, and those hold secrets.

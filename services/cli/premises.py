@@ -131,10 +131,9 @@ async def prepare(premises: Premises) -> dict[str, str]:
     connection = await database.connect(premises.admin_url)
     try:
         # Before any password is set: keys that do not fit change nothing.
-        remembered = await installation.opened(
-            connection, fingerprint=premises.credentials.fingerprint
-        )
-        await database.set_roles(connection, premises.credentials.roles)
+        town = premises.credentials.fingerprint
+        remembered = await installation.opened(connection, fingerprint=town)
+        await database.set_roles(connection, premises.credentials.roles, town=town)
         for service, url in premises.databases.items():
             if not await database.is_current(connection, service):
                 await asyncio.to_thread(database.migrate, service, url)

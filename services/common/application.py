@@ -1,6 +1,7 @@
 """How every service is put together: the same parts in each, in the same order."""
 
 import asyncio
+import gc
 import os
 import signal
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping, Sequence
@@ -22,7 +23,7 @@ from services.common.clock import Clock, SystemClock
 from services.common.database import UNREACHABLE, Notifications, Sessions
 from services.common.problems import Problem, TooLarge
 from services.common.projection import Follower, Projection
-from services.common.routing import UnitOfWorkRoute, public
+from services.common.routing import UnitOfWorkRoute, public, refuse_unguarded
 from services.common.schemas import Schema
 from services.common.security import TokenVerifier, service_caller
 from services.common.settings import (
@@ -47,6 +48,7 @@ class State(TypedDict):
     publisher: outbox.Publisher
     feed: feed.Feed | None
     followers: Sequence[Follower]
+    keeps_history: bool
     service_tokens: dict[str, str]
     checks: dict[str, Check]
 
@@ -80,8 +82,11 @@ def _end_process_on_failure(task: asyncio.Task[None]) -> None:
 
 
 async def _cancel(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    await asyncio.wait([task])
+    # More than once: a statement that is cancelled may fail as if its connection were lost, and
+    # work that outlives lost connections goes on.
+    while not task.done():
+        task.cancel()
+        await asyncio.wait([task], timeout=1)
 
 
 @asynccontextmanager
@@ -92,11 +97,13 @@ async def opened(
     security: SecuritySettings,
     clock: Clock | None = None,
     snapshot: feed.Snapshot | None = None,
+    keeps_history: bool = False,
     transports: Transports | None = None,
 ) -> AsyncGenerator[House]:
     """Open the parts that every service has.
 
-    `snapshot` makes the service a producer. `transports`, by neighbour name (`gateway` for the
+    `snapshot` makes the service a producer. `keeps_history` has every writing request tell the
+    database who writes (`origin`). `transports`, by neighbour name (`gateway` for the
     keys), lets tests put real apps in the place of neighbours.
     """
     clock = clock or SystemClock()
@@ -108,13 +115,15 @@ async def opened(
             http.client(transport=(transports or {}).get("gateway"))
         )
         publisher = outbox.Publisher(sessions, service=name, clock=clock)
+        verifier = TokenVerifier(security, clock=clock, http=gateway)
         state = State(
             sessions=sessions,
             clock=clock,
-            verifier=TokenVerifier(security, clock=clock, http=gateway),
+            verifier=verifier,
             publisher=publisher,
             feed=None,
             followers=(),
+            keeps_history=keeps_history,
             service_tokens=security.service_tokens,
             checks={"database": _answers(sessions)},
         )
@@ -122,11 +131,29 @@ async def opened(
         if snapshot is not None:
             notifications = Notifications(settings, channel=outbox.channel(name))
             state["feed"] = feed.Feed(name, sessions, notifications, snapshot)
-            await outbox.open_feed(sessions)
+            opened_now = await _feed_is_open(sessions)
             house.in_background(notifications.run(), name="notifications")
-            house.in_background(publisher.sweep(), name="sweep")
+            house.in_background(_number(publisher, sessions, opened_now), name="sweep")
         house.in_background(_forget_keys(sessions, clock), name="idempotency")
+        house.in_background(verifier.keep_fresh(), name="keys")
         yield house
+
+
+async def _feed_is_open(sessions: Sessions) -> bool:
+    try:
+        await outbox.open_feed(sessions)
+    except UNREACHABLE as failed:
+        log.warning("feed.not_open", error=type(failed).__name__)
+        return False
+    return True
+
+
+async def _number(publisher: outbox.Publisher, sessions: Sessions, is_open: bool) -> None:
+    """Sweep for ever, once the feed is open: a service starts while its database is away."""
+    while not is_open:
+        await asyncio.sleep(1)
+        is_open = await _feed_is_open(sessions)
+    await publisher.sweep()
 
 
 async def follow(
@@ -144,7 +171,12 @@ async def follow(
                 transport=(transports or {}).get(projection.source),
             )
         )
-        follower = Follower(projection, sessions=house.state["sessions"], http=client)
+        follower = Follower(
+            projection,
+            sessions=house.state["sessions"],
+            http=client,
+            publisher=house.state["publisher"] if house.state["feed"] is not None else None,
+        )
         house.in_background(follower.run(), name=f"follow {projection.source}")
         house.state["checks"][f"feed:{projection.source}"] = _caught_up(follower)
         followers.append(follower)
@@ -254,6 +286,7 @@ def build_app(
     async def configured(app: FastAPI) -> AsyncGenerator[Mapping[str, Any]]:
         telemetry.configure_logging(server.log_level, service=name)
         async with lifespan(app) as state:
+            _freeze()
             yield state
 
     app = FastAPI(
@@ -272,11 +305,23 @@ def build_app(
     app.state.metrics = telemetry.Metrics()
     for router in (*routers, feed.router, internal, health):
         app.include_router(router)
+    refuse_unguarded(app.routes)
     contract.install(app)
     errors.install(app, refusals or {})
     app.add_middleware(_BodyLimit, limits=dict(body_limits or {}), otherwise=server.max_body_bytes)
     app.add_middleware(telemetry.TelemetryMiddleware, metrics=app.state.metrics)
     return app
+
+
+def _freeze() -> None:
+    """What the start has made stays until the end: collecting garbage need not look at it again,
+    which held every request up for a tenth of a second now and then.
+
+    Once in a process: that has one service, or many short-lived ones, as in tests.
+    """
+    if not gc.get_freeze_count():
+        gc.collect()
+        gc.freeze()
 
 
 class _BodyLimit:

@@ -92,7 +92,7 @@ def _declare(operation: dict[str, Any], method: str, route: UnitOfWorkRoute) -> 
         common += [TokenMissing, TokenInvalid, RoleForbidden]
         operation["security"] = [{"bearer": []}]
         operation["x-permission"] = route.permission.value
-    if method == "POST" and route.writes:
+    if method == "POST" and route.happens_once:
         common.append(IdempotencyKeyReused)
         operation.setdefault("parameters", []).append(_IDEMPOTENCY_KEY)
     for status, response in refuses(*common).items():
@@ -107,5 +107,7 @@ def _declare(operation: dict[str, Any], method: str, route: UnitOfWorkRoute) -> 
         problem["examples"] = {**examples, **problem.get("examples", {})}
     for status, response in responses.items():
         if int(status) >= 400 and MEDIA_TYPE in response.get("content", {}):
-            response["content"].pop("application/json", None)
-            response["content"][MEDIA_TYPE]["schema"] = {"$ref": "#/components/schemas/Problem"}
+            # FastAPI adds the media type of the route's success, an event stream's too.
+            problem = response["content"][MEDIA_TYPE]
+            problem["schema"] = {"$ref": "#/components/schemas/Problem"}
+            response["content"] = {MEDIA_TYPE: problem}

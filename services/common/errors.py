@@ -12,7 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -52,7 +52,7 @@ def refuses(*problems: type[Problem]) -> dict[int | str, dict[str, Any]]:
         )
         response["content"][MEDIA_TYPE]["examples"][problem.code] = {
             "summary": problem.title.en,
-            "value": document(problem(), language="zh", instance="urn:uuid:…"),  # pyright: ignore[reportCallIssue]
+            "value": document(problem(), language="zh", instance="urn:request:…"),  # pyright: ignore[reportCallIssue]
         }
     return responses
 
@@ -72,7 +72,7 @@ def document(problem: Problem, *, language: str, instance: str) -> dict[str, Any
             {"pointer": e.pointer, "code": e.code, "detail": e.detail.in_language(language)}
             for e in problem.errors
         ]
-    return body
+    return body | problem.members
 
 
 def language(request: Request) -> str:
@@ -157,6 +157,8 @@ def problem_of(raised: Exception, refusals: Refusals) -> Problem:
             problem = Unavailable()
         case UnicodeError():
             problem = RequestInvalid()
+        case ClientDisconnect():
+            problem = Malformed()  # half a body; nobody is there to be told
         case _:
             problem = _unforeseen(raised)
     return problem
@@ -246,6 +248,7 @@ _DETAILS_ZH = {
     "model_attributes_type": "应为对象",
     "dict_type": "应为对象",
     "text.control_character": "不允许控制字符",
+    "text.line_break": "只能是一行文字，不允许换行和制表符",
     "area.malformed": "不是有效的区域",
     "position.malformed": "不是有效的位置标记",
 }

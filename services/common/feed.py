@@ -33,6 +33,8 @@ from services.common.routing import Reading, UnitOfWorkRoute, public
 from services.common.security import service_caller
 
 MAX_WAIT_SECONDS = 30.0
+# Of events as PostgreSQL stores them, compressed: a few times as much on the wire.
+_PAGE_BYTES = 1024 * 1024
 
 
 class FeedGone(Problem):
@@ -162,7 +164,8 @@ async def _page(source: Feed, after: Cursor, limit: int, types: list[str] | None
         raise FeedGone()
     rows = [row for row in found if row.position is not None]
     # A page that is not full has looked at everything up to the head, whatever the types.
-    last: int = rows[-1].position if len(rows) == limit else head.position
+    is_full = bool(rows) and (rows[0].candidates == limit or rows[0].candidates > len(rows))
+    last: int = rows[-1].position if is_full else head.position
     return FeedPage(
         events=[
             CloudEvent(
@@ -188,6 +191,7 @@ async def _look(
     """The head, beside every event of the page, or alone if there is none.
 
     One statement sees one state: a purge between two would pass for a feed that had nothing to say.
+    An event of a ledger tells of a thousand residents: a page ends with the event that fills it.
     """
     event = (
         sa.select(OUTBOX)
@@ -197,7 +201,14 @@ async def _look(
     )
     if types:
         event = event.where(OUTBOX.c.type.in_(types))
-    page = event.lateral("page")
+    candidate = event.subquery("candidate")
+    stored = sa.func.coalesce(sa.func.pg_column_size(candidate.c.data), 0)
+    sized = sa.select(
+        candidate,
+        sa.func.count().over().label("candidates"),
+        (sa.func.sum(stored).over(order_by=candidate.c.position) - stored).label("bytes_before"),
+    ).subquery("sized")
+    page = sa.select(sized).where(sized.c.bytes_before < _PAGE_BYTES).lateral("page")
     statement = (
         sa.select(HEAD.c.epoch, HEAD.c.position.label("head"), HEAD.c.purged, page)
         .select_from(HEAD.outerjoin(page, sa.true()))

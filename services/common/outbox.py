@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import sqlalchemy as sa
 import structlog
@@ -51,7 +52,6 @@ def tables(metadata: sa.MetaData) -> tuple[sa.Table, sa.Table]:
         sa.Column("subject", sa.Text),
         sa.Column("time", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
         sa.Column("traceparent", sa.Text),
-        # Null once purged: the position stays, the payload does not.
         sa.Column("data", JSONB(none_as_null=True)),
         sa.Index("outbox_position_key", "position", unique=True),
         sa.Index("outbox_unnumbered_idx", "id", postgresql_where=sa.text("position IS NULL")),
@@ -77,11 +77,15 @@ OUTBOX, HEAD = tables(sa.MetaData())
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A fact for the neighbours. `data` holds allow-listed fields only: no name, number or phone."""
+    """A fact for the neighbours. `data` holds allow-listed fields only: no name, number or phone.
+
+    `id` is given where the same fact, found again, must be the same event.
+    """
 
     type: str
     data: Mapping[str, Any]
     subject: str | None = None
+    id: UUID | None = None
 
 
 async def emit(session: WriteSession, *events: Event) -> None:
@@ -93,7 +97,7 @@ async def emit(session: WriteSession, *events: Event) -> None:
         sa.insert(OUTBOX),
         [
             {
-                "event_id": new_id(),
+                "event_id": event.id or new_id(),
                 "type": event.type,
                 "subject": event.subject,
                 "traceparent": current,
@@ -146,6 +150,14 @@ class Publisher:
         # Shielded: a client that hangs up must not cancel the numbering of others.
         return Position.of([(self._service, await asyncio.shield(self._next))])
 
+    async def publish_if_reachable(self) -> Position | None:
+        """As `publish`, for what is committed and stays so: None if it is left to the sweep."""
+        try:
+            return await self.publish()
+        except UNREACHABLE as failed:
+            log.warning("outbox.not_numbered", error=type(failed).__name__)
+            return None
+
     async def _after(self, running: "asyncio.Task[Cursor] | None") -> Cursor:
         if running is not None:
             await asyncio.wait([running])
@@ -165,7 +177,7 @@ class Publisher:
                 return Cursor(head.epoch, head.position + numbered)
 
     async def sweep(self) -> None:
-        """For ever: number what a killed process left, and purge old payloads."""
+        """For ever: number what a killed process left, and delete old events."""
         turns = 0
         while True:
             with contextlib.suppress(*UNREACHABLE):

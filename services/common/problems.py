@@ -23,7 +23,7 @@ Chinese and English; neither ever carries a value that the caller sent.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 
 class Text(NamedTuple):
@@ -62,11 +62,14 @@ class Problem(Exception):
         *,
         errors: tuple[FieldError, ...] = (),
         headers: Mapping[str, str] | None = None,
+        members: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(self.code)
         self.detail = detail or self.title
         self.errors = errors
         self.headers = dict(headers or {})
+        # Of this problem alone (RFC 9457, extension members), masked as any answer is.
+        self.members = dict(members or {})
 
     @classmethod
     def at(cls, pointer: str, code: str, detail: Text) -> "Problem":

@@ -18,6 +18,7 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.dialects.postgresql import insert
 
+from services.common import outbox
 from services.common.database import UNREACHABLE, ReadSession, Sessions, WriteSession
 from services.common.positions import Cursor, Position, PositionNotReached
 
@@ -74,11 +75,18 @@ class Follower:
     """Keeps one projection up with its feed."""
 
     def __init__(
-        self, projection: Projection, *, sessions: Sessions, http: httpx.AsyncClient
+        self,
+        projection: Projection,
+        *,
+        sessions: Sessions,
+        http: httpx.AsyncClient,
+        publisher: outbox.Publisher | None = None,
     ) -> None:
+        """`publisher` numbers the events that the projection itself gives rise to."""
         self._projection = projection
         self._sessions = sessions
         self._http = http
+        self._publisher = publisher
         self._moved = asyncio.Event()
         self.caught_up = False
 
@@ -175,6 +183,8 @@ class Follower:
             await session.execute(
                 sa.update(_CURSOR).where(_CURSOR.c.source == self.source).values(**values)
             )
+        if self._publisher is not None and outbox.has_events(session):
+            await self._publisher.publish_if_reachable()
         moved, self._moved = self._moved, asyncio.Event()
         moved.set()
 

@@ -1,5 +1,6 @@
 """The shapes every service shares on the wire."""
 
+import re
 from datetime import datetime
 from typing import Annotated, Any, TypeVar
 
@@ -35,8 +36,9 @@ class Schema(BaseModel):
 
 
 class Page(Schema):
-    """Base of every list. Subclasses add `items`; `next_page_token` is null on the last page."""
+    """Base of every list. Subclasses say of what; `next_page_token` is null on the last page."""
 
+    items: list[Any]
     next_page_token: str | None = Field(
         description="Pass it as `page_token` to get the next page; null at the end."
     )
@@ -51,10 +53,22 @@ def fault(code: str, text: Text) -> PydanticCustomError:
     )
 
 
+# PostgreSQL's text has no NUL; other control characters are never meant in what people type.
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+
+
 def _storable(text: str) -> str:
-    # PostgreSQL's text has no NUL; other control characters are never meant in what people type.
-    if any(character < " " and character not in "\n\r\t" for character in text):
+    if _CONTROL.search(text):
         raise PydanticCustomError("text.control_character", "Control characters are not allowed")
+    return text
+
+
+def _one_line(text: str) -> str:
+    # A tab is where a table's cell ends, and these end up in tables.
+    if len(text.splitlines()) > 1 or "\t" in text:
+        raise PydanticCustomError(
+            "text.line_break", "One line: line breaks and tabs are not allowed"
+        )
     return text
 
 
@@ -63,6 +77,7 @@ Line = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=200),
     AfterValidator(_storable),
+    AfterValidator(_one_line),
 ]
 Paragraph = Annotated[
     str,

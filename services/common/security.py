@@ -1,12 +1,15 @@
 """Who is calling. A service trusts nobody: it verifies every token itself.
 
 Accounts and clients present a JWT signed by the gateway (EdDSA; keys from its JWKS, fetched when an
-unknown key id turns up, so services start without the gateway). Neighbours present a service token
-on `/internal/*` and `/metrics`. Verifying a signature costs about 70 us, so verified tokens are
-remembered by their hash for at most a minute.
+unknown key id turns up, so services start without the gateway, and again every minute, so that a
+withdrawn key is no longer good). Neighbours present a service token on `/internal/*` and `/metrics`.
+Verifying a signature costs about 70 us, so verified tokens are remembered by their hash for at most
+a minute.
 """
 
 import asyncio
+import contextlib
+import copy
 import hashlib
 import hmac
 import time
@@ -21,6 +24,7 @@ from fastapi import Depends
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
+from joserfc.jws import JWSRegistry
 from starlette.requests import HTTPConnection, Request
 
 from services.common.access import Permission, Role, granted
@@ -37,11 +41,24 @@ from services.common.settings import SecuritySettings
 
 log = structlog.get_logger(__name__)
 
-ALGORITHM = "Ed25519"
+ALGORITHM = "EdDSA"
+# joserfc warns of this name, for RFC 9864 calls it Ed25519: most clients know only the older one.
+_EDDSA = copy.copy(JWSRegistry.algorithms[ALGORITHM])
+_EDDSA.security_warning = None
 _REMEMBER_SECONDS = 60
 _REMEMBER_TOKENS = 10_000
 _REFETCH_KEYS_SECONDS = 2
 _RETRY_KEYS_SECONDS = 1
+_RENEW_KEYS_SECONDS = 60
+
+
+class Signatures(JWSRegistry):
+    """How tokens are signed here, and no other way."""
+
+    algorithms = {ALGORITHM: _EDDSA}  # noqa: RUF012 - the library's own attribute
+
+
+SIGNATURES = Signatures(algorithms=[ALGORITHM])
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +137,13 @@ class TokenVerifier:
             self._remembered.popitem(last=False)
         return caller
 
+    async def keep_fresh(self) -> None:
+        """For ever: learn of withdrawn keys. Those known stay good while the gateway is away."""
+        while True:
+            await asyncio.sleep(_RENEW_KEYS_SECONDS)
+            with contextlib.suppress(Unavailable):
+                await self._fetch_keys()
+
     def _now(self) -> float:
         return self._clock.now().timestamp()
 
@@ -129,7 +153,7 @@ class TokenVerifier:
                 await self._fetch_keys()
             assert self._keys is not None
             try:
-                decoded = jwt.decode(token, self._keys, algorithms=[ALGORITHM])
+                decoded = jwt.decode(token, self._keys, registry=SIGNATURES)
                 self._claims.validate(decoded.claims)
             except Exception as refused:  # noqa: BLE001 - a stranger wrote it: whatever it breaks
                 # An unknown key id may mean that the gateway has a new key; anything else is final.
@@ -151,12 +175,17 @@ class TokenVerifier:
             try:
                 answer = await self._http.get(self._settings.jwks_url)
                 answer.raise_for_status()
-                self._keys = KeySet.import_key_set(answer.json())
+                self._know(KeySet.import_key_set(answer.json()))
             except (httpx.HTTPError, JoseError, ValueError, KeyError, TypeError) as failed:
                 log.warning("jwks.unavailable", error=type(failed).__name__)
                 self._failed = time.monotonic()
                 raise Unavailable() from None
             self._fetched = time.monotonic()
+
+    def _know(self, keys: KeySet) -> None:
+        if self._keys is not None and self._keys.as_dict() != keys.as_dict():
+            self._remembered.clear()  # some of them may be signed with a key that is withdrawn
+        self._keys = keys
 
 
 def _key_is_unknown(refused: Exception) -> bool:

@@ -4,6 +4,7 @@ A log line holds a route's template, never its URL: a path or a query may name a
 unforeseen error is logged as its type and its frames, never its message: messages quote values.
 """
 
+import contextlib
 import contextvars
 import logging
 import re
@@ -11,10 +12,11 @@ import secrets
 import sys
 import time
 import traceback
-from typing import Any
+from typing import Any, TextIO
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Histogram
+from pydantic_core import to_json
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -34,7 +36,12 @@ _context: contextvars.ContextVar[tuple[str, str] | None] = contextvars.ContextVa
 
 
 def configure_logging(level: str, *, service: str) -> None:
-    """One JSON object a line on stderr, for our own loggers and the libraries' alike."""
+    """One JSON object a line on stderr, for our own loggers and the libraries' alike.
+
+    Ours write at once: by way of `logging`, a line took four times as long, and there is one for
+    every request.
+    """
+    _lines.stream = sys.stderr
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -42,8 +49,8 @@ def configure_logging(level: str, *, service: str) -> None:
         _without_exception_text,
     ]
     structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-        logger_factory=structlog.stdlib.LoggerFactory(),
+        processors=[*shared, structlog.processors.JSONRenderer(serializer=_json)],
+        logger_factory=_logger,
         wrapper_class=structlog.make_filtering_bound_logger(level),
         cache_logger_on_first_use=True,
     )
@@ -53,7 +60,7 @@ def configure_logging(level: str, *, service: str) -> None:
             foreign_pre_chain=shared,
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.JSONRenderer(ensure_ascii=False),
+                structlog.processors.JSONRenderer(serializer=_json),
             ],
         )
     )
@@ -68,6 +75,30 @@ def configure_logging(level: str, *, service: str) -> None:
         logging.getLogger(name).setLevel("WARNING")
     logging.getLogger("asyncio").addFilter(_without_values)
     structlog.contextvars.bind_contextvars(service=service)
+
+
+class _Lines:
+    """What our own loggers write to, as they are cached: stderr of the service's start."""
+
+    stream: TextIO | None = None
+
+    def write(self, line: str) -> None:
+        # A log that nobody takes any more stops no request.
+        with contextlib.suppress(OSError, ValueError):
+            (self.stream or sys.stderr).write(line + "\n")
+
+    debug = info = warning = error = critical = write
+
+
+_lines = _Lines()
+
+
+def _logger(*_: Any) -> _Lines:
+    return _lines
+
+
+def _json(event: dict[str, Any], **_: Any) -> str:
+    return to_json(event, fallback=repr).decode()
 
 
 def _without_exception_text(_: Any, __: str, event: dict[str, Any]) -> dict[str, Any]:

@@ -7,19 +7,19 @@ from datetime import timedelta
 
 import structlog
 from fastapi import FastAPI
-from sqlalchemy.exc import DBAPIError
 from starlette.middleware.cors import CORSMiddleware
 
 from services.common import application, http
 from services.common.application import Check, House, State, Transports
 from services.common.clock import Clock
-from services.common.database import Sessions
+from services.common.database import UNREACHABLE, Sessions
 from services.gateway import endpoints
 from services.gateway.clients.services import Service
 from services.gateway.errors import REFUSALS
 from services.gateway.proxy.front import Front
 from services.gateway.proxy.upstream import AiohttpClient, UpstreamClient
 from services.gateway.repository import sign_ins
+from services.gateway.service import events
 from services.gateway.service.directory import OWN, Directory
 from services.gateway.service.grants import Grants
 from services.gateway.service.keys import SigningKeys
@@ -29,6 +29,7 @@ from services.gateway.settings import Settings
 
 log = structlog.get_logger(__name__)
 
+_SWEEP_SECONDS = 3600
 _CORS_REQUEST_HEADERS = (
     "Accept-Language",
     "Authorization",
@@ -80,6 +81,7 @@ def create_app(
             settings=settings.database,
             security=settings.security,
             clock=clock,
+            snapshot=events.snapshot,
             transports={"gateway": keys.transport, **(transports or {})},
         ) as house:
             directory = await _directory(house, settings, app, transports or {})
@@ -181,10 +183,10 @@ def _grants(house: House, settings: Settings, keys: SigningKeys, passwords: Pass
 async def _sweep(sessions: Sessions, clock: Clock, settings: Settings) -> None:
     window = timedelta(seconds=settings.sign_in.window_seconds)
     while True:
-        await asyncio.sleep(3600)
+        await asyncio.sleep(_SWEEP_SECONDS)
         try:
             async with sessions.write() as session:
                 now = clock.now()
                 await sign_ins.sweep(session, now=now, failed_before=now - window)
-        except (DBAPIError, OSError) as failed:
+        except UNREACHABLE as failed:
             log.warning("sign_ins.sweep_failed", error=type(failed).__name__)

@@ -6,10 +6,11 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from services.common import database, idempotency
+from services.common import database, idempotency, outbox
 from services.common.database import Code
 
 metadata = database.metadata()
+outbox.tables(metadata)
 idempotency.table(metadata)
 
 
@@ -31,6 +32,8 @@ class Account(Base):
     areas: Mapped[list[str]]
     resident_id: Mapped[UUID | None]
     disabled_at: Mapped[datetime | None]
+    # Of what neighbours are told: whose account it is, and whether it is good.
+    version: Mapped[int] = mapped_column(sa.BigInteger, server_default="1")
     created_at: Mapped[datetime] = mapped_column(server_default=sa.func.now())
 
     def __repr__(self) -> str:

@@ -10,7 +10,7 @@ from joserfc.jwk import OKPKey
 
 from services.cli.credentials import Credentials
 from services.cli.failures import Failure
-from services.common.security import ALGORITHM
+from services.common.security import ALGORITHM, SIGNATURES
 
 
 def test_secrets_are_made_once_and_private(tmp_path: Path) -> None:
@@ -53,8 +53,10 @@ def test_the_fingerprint_changes_with_the_keys_and_with_nothing_else() -> None:
 def test_the_signing_key_signs() -> None:
     jwk = Credentials.parse({}).signing_key
     key = OKPKey.import_key(dict(jwk))
-    token = jwt.encode({"alg": ALGORITHM, "kid": jwk["kid"]}, {"sub": "x"}, key, [ALGORITHM])
-    assert jwt.decode(token, key, algorithms=[ALGORITHM]).claims == {"sub": "x"}
+    token = jwt.encode(
+        {"alg": ALGORITHM, "kid": jwk["kid"]}, {"sub": "x"}, key, registry=SIGNATURES
+    )
+    assert jwt.decode(token, key, registry=SIGNATURES).claims == {"sub": "x"}
     assert key.thumbprint() == jwk["kid"]
 
 

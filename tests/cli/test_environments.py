@@ -78,6 +78,7 @@ def test_files_of_containers_share_no_secret(credentials: Credentials) -> None:
     owners = {
         credentials.superuser: {"postgres", "command"},
         credentials.index_key: {"residents-api", "command"},
+        credentials.sealing_key: {"tagging-api", "command"},
         credentials.signing_key["d"]: {"gateway", "command"},
         **{credentials.roles[name]: {hostname(name), "command"} for name in SERVICES},
         **{

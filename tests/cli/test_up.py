@@ -1,5 +1,6 @@
 """`shequ up`, from the first start to the last process ended."""
 
+import asyncio
 import os
 import signal
 import stat
@@ -9,6 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from services.cli import database
 from services.cli.credentials import Credentials
 from services.cli.database import SERVICES
 from services.cli.environments import prefix
@@ -173,9 +175,53 @@ def test_a_database_server_of_ones_own(tmp_path: Path) -> None:
         )
         assert refused.endswith("refuses this user or password.")
         assert "guessed" not in refused
+        _two_towns_do_not_share_roles(server, tmp_path)
     finally:
         server.stop()
         assert process.wait(10) == 0
+
+
+def _two_towns_do_not_share_roles(server: EmbeddedPostgres, tmp_path: Path) -> None:
+    """A second town in another database of the server; the first is in `postgres`."""
+    asyncio.run(database.create_database(server.url(database="postgres"), name="second"))
+    second = server.url(database="second")
+    migrate = ("migrate", "--data-dir", tmp_path / "second", "--database-url", second)
+    assert sentence(shequ(*migrate)) == (
+        "Another town, in the database postgres, uses this server's roles;"
+        " give each town a PostgreSQL server of its own."
+    )
+    password = secrets_of(tmp_path / "data").roles["gateway"]
+    asyncio.run(_connects(server.url(role="gateway", password=password, database="postgres")))
+    # The same town's copy, with the same passwords, is welcome.
+    again = ("migrate", "--data-dir", tmp_path / "data", "--database-url", second)
+    asyncio.run(_forget_keys(second))
+    assert shequ(*again).returncode == 0
+    # And so is a town whose roles' former owner is gone.
+    asyncio.run(_delete_town(server.url(database="postgres")))
+    asyncio.run(database.create_database(server.url(database="postgres"), name="third"))
+    third = server.url(database="third")
+    migrate = ("migrate", "--data-dir", tmp_path / "fourth", "--database-url", third)
+    assert "in the database second" in sentence(shequ(*migrate))
+    asyncio.run(_delete_town(second))
+    moved = shequ(*migrate)
+    assert moved.returncode == 0, moved.stderr
+
+
+async def _connects(url: str) -> None:
+    await (await database.connect(url)).close()
+
+
+async def _forget_keys(admin_url: str) -> None:
+    connection = await database.connect(admin_url)
+    await connection.execute("DROP SCHEMA shequ CASCADE")
+    await connection.close()
+
+
+async def _delete_town(admin_url: str) -> None:
+    connection = await database.connect(admin_url)
+    for schema in ("shequ", *SERVICES):
+        await connection.execute(f"DROP SCHEMA {schema} CASCADE")
+    await connection.close()
 
 
 @pytest.fixture
@@ -193,6 +239,12 @@ def test_the_demo_town_is_not_mixed_with_people(founded: Path, data: Path) -> No
     assert imported.returncode == 0, imported.stderr
     told = dict(line.split() for line in imported.stdout.splitlines() if "rows_" in line)
     assert told == {"rows_total": "219", "rows_accepted": "210", "rows_rejected": "9"}
+    (missing,) = (line for line in imported.stdout.splitlines() if "dwelling.missing" in line)
+    assert missing.split()[1:3] == ["rejected", "1"]
+    broken = founded.parent / "broken.xlsx"
+    broken.write_bytes((data / "ledger_jinsha.xlsx").read_bytes()[:5000])
+    refused = sentence(shequ("import", broken, "--village", "510182104006", "--data-dir", founded))
+    assert refused.startswith("The import of broken.xlsx failed (ledger.damaged): The file is ")
     refused = sentence(shequ("up", "--port", "0", "--demo", "town", "--data-dir", founded))
     assert refused.startswith("The database already holds people")
     # Neither command left its database server running.

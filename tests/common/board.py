@@ -10,9 +10,8 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from fastapi import APIRouter, FastAPI, Query
+from fastapi import APIRouter, FastAPI, File, Form, Query, UploadFile
 from pydantic import Field, SecretStr
-from starlette.requests import Request
 from starlette.responses import Response
 
 from services.common import application, database, outbox
@@ -25,7 +24,7 @@ from services.common.outbox import Event
 from services.common.pagination import PageInQuery, cut, keyset
 from services.common.preconditions import IfMatch, check_version, etag
 from services.common.problems import PreconditionFailed, Problem, Text
-from services.common.routing import Reading, UnitOfWorkRoute, Writing, secret, uploads
+from services.common.routing import Reading, UnitOfWorkRoute, Writing, late_transaction, secret
 from services.common.schemas import AreaCode, Line, Page, Schema
 from services.common.security import Caller, requires
 from services.common.settings import DatabaseSettings, SecuritySettings, ServerSettings
@@ -119,9 +118,10 @@ async def list_notes(session: Reading, caller: MayRead, page: PageInQuery) -> No
 
 @router.post("/notes", status_code=201, responses=refuses(NoteTextTaken))
 async def create_note(
-    note: NoteCreate, session: Writing, caller: MayWrite, response: Response
+    note: NoteCreate, session: Writing, caller: MayWrite, response: Response, *, loud: bool = False
 ) -> NoteRead:
-    made = await add_note(session, note.text, rank=note.rank, answers=note.answers)
+    text = note.text.upper() if loud else note.text
+    made = await add_note(session, text, rank=note.rank, answers=note.answers)
     response.headers["Location"] = f"/v1/notes/{made.id}"
     response.headers["ETag"] = etag(made.version)
     return NoteRead.model_validate(made)
@@ -155,11 +155,15 @@ async def refuse_note(note_id: UUID, session: Writing, caller: MayWrite) -> Noth
 
 
 @router.post("/photographs", status_code=201)
-@uploads
-async def create_photograph(request: Request, session: Writing, caller: MayWrite) -> NoteRead:
-    async with request.form() as form:
-        made = await add_note(session, str(form["text"]))
-    return NoteRead.model_validate(made)
+@late_transaction
+async def create_photograph(
+    session: Writing,
+    caller: MayWrite,
+    text: Annotated[str | None, Form()] = None,
+    photo: Annotated[UploadFile | None, File()] = None,
+) -> NoteRead:
+    content = await photo.read() if photo is not None else b""
+    return NoteRead.model_validate(await add_note(session, text, rank=len(content)))
 
 
 @router.post("/anything")
@@ -178,6 +182,16 @@ async def take_anything(anything: Anything, session: Reading, caller: MayWrite) 
 @router.post("/sleep/{seconds}")
 async def sleep(seconds: float, session: Reading, caller: MayWrite) -> Nothing:
     await session.execute(sa.select(sa.func.pg_sleep(seconds)))
+    return Nothing()
+
+
+class Terms(Schema):
+    words: list[str] = Field(default=[])
+    sort: Annotated[str, Field(alias="order-by")] = "rank"
+
+
+@router.get("/index")
+async def index_notes(caller: MayRead, terms: Annotated[Terms, Query()]) -> Nothing:
     return Nothing()
 
 

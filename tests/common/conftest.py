@@ -24,7 +24,10 @@ _EMPTY_BOARD = """
 TRUNCATE residents_api.note, residents_api.outbox, residents_api.feed_head,
     residents_api.idempotency_key RESTART IDENTITY
 """
-_EMPTY_MIRROR = "TRUNCATE tagging_api.mirrored, tagging_api.counted, tagging_api.feed_cursor"
+_EMPTY_MIRROR = """
+TRUNCATE tagging_api.mirrored, tagging_api.counted, tagging_api.feed_cursor, tagging_api.outbox,
+    tagging_api.feed_head RESTART IDENTITY
+"""
 
 
 @asynccontextmanager

@@ -1,6 +1,7 @@
 """How a service opens, says that it is well, and closes."""
 
 import asyncio
+import gc
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -31,6 +32,10 @@ async def test_a_service_is_alive_and_ready(board: App) -> None:
         200,
         {"status": "ready", "checks": {"database": True}},
     )
+
+
+async def test_what_the_start_has_made_is_no_garbage(board: App) -> None:
+    assert gc.get_freeze_count() > 10_000
 
 
 class Away(httpx.AsyncBaseTransport):

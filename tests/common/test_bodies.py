@@ -58,6 +58,12 @@ async def test_what_is_no_json(worker: httpx.AsyncClient, content: bytes) -> Non
         (b'{"text": "' + b"x" * 201 + b'"}', "/text", "string_too_long"),
         (b'{"text": "a\\u0000b"}', "/text", "text.control_character"),
         (b'{"text": "a\\u001bb"}', "/text", "text.control_character"),
+        (b'{"text": "a\\u007fb"}', "/text", "text.control_character"),
+        (b'{"text": "a\\u0085b"}', "/text", "text.control_character"),
+        (b'{"text": "a\\nb"}', "/text", "text.line_break"),
+        (b'{"text": "a\\rb"}', "/text", "text.line_break"),
+        (b'{"text": "a\\tb"}', "/text", "text.line_break"),
+        (b'{"text": "a\\u2028b"}', "/text", "text.line_break"),
         (b'{"text": "\\ud800"}', "/text", "string_unicode"),
         (b'{"text": "a", "more": 1}', "/more", "extra_forbidden"),
         (b'{"text": "a", "a/b~c": 1}', "/a~1b~0c", "extra_forbidden"),
@@ -168,8 +174,9 @@ async def test_a_larger_one_is_refused_with_and_without_a_length(worker: httpx.A
     keyed = {"idempotency-key": "abc"}
     assert await refusal(worker, large, **keyed) == (413, "request.too_large")
     assert await refusal(worker, chunks(large), **keyed) == (413, "request.too_large")
-    form = await worker.post("/v1/photographs", files={"text": ("a", large)})
-    assert (form.status_code, form.json()["code"]) == (413, "request.too_large")
+    for headers in ({}, keyed):
+        form = await worker.post("/v1/photographs", files={"photo": ("a", large)}, headers=headers)
+        assert (form.status_code, form.json()["code"]) == (413, "request.too_large")
 
 
 async def test_nothing_more_is_read_of_a_body_that_is_too_large(worker: httpx.AsyncClient) -> None:

@@ -53,6 +53,10 @@ def test_a_read_has_no_body_and_no_key(document: dict[str, Any]) -> None:
     # Nor has a POST that only reads.
     reading = document["paths"]["/v1/anything"]["post"]
     assert "Idempotency-Key" not in {p["name"] for p in reading.get("parameters", ())}
+    # Nor one whose answer is kept nowhere.
+    secret = document["paths"]["/v1/notes/{note_id}/reveal"]["post"]
+    assert "Idempotency-Key" not in {p["name"] for p in secret["parameters"]}
+    assert codes(secret, 422) == {"request.invalid"}
 
 
 def test_every_refusal_is_a_problem(document: dict[str, Any]) -> None:
@@ -66,6 +70,7 @@ def test_every_refusal_is_a_problem(document: dict[str, Any]) -> None:
                     for code, example in content["examples"].items():
                         assert example["value"]["code"] == code
                         assert example["value"]["status"] == int(status)
+                        assert example["value"]["instance"].startswith("urn:request:")
 
 
 def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from datetime import UTC, datetime, timedelta
+from secrets import token_hex
 from typing import Any
 
 import httpx
@@ -102,6 +103,37 @@ async def test_a_filter_moves_the_cursor_past_what_it_leaves_out(board: App) -> 
     page = await feed_page(board, start, type="cn.shequ.tests.none", wait=10)
     assert (page["events"], page["next"]) == ([], at(start, 8))
     assert time.monotonic() - began < 5
+
+
+async def test_a_page_ends_with_the_event_that_fills_it(
+    board: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An import's events tell of a thousand residents each: two hundred of them are no page."""
+    monkeypatch.setattr("services.common.feed._PAGE_BYTES", 10_000)
+    start = await start_of(board)
+
+    def large(n: int, size: int) -> Event:
+        return Event(NOTE_CHANGED, {"notes": [], "rank": n, "words": token_hex(size // 2)})
+
+    # Alone larger than a page; then two to a page; then what fits.
+    sizes = [50_000, 8_000, 8_000, 8_000, 8_000, 100, 100]
+    await emit(board, *(large(n, size) for n, size in enumerate(sizes)))
+    await emit(board, Event(BOARD_CLEANED, {}))
+    pages, after = [], start
+    while True:
+        page = await feed_page(board, after, type=NOTE_CHANGED)
+        assert page["head"] == at(start, 8)
+        if not page["events"]:
+            break
+        pages.append([event["data"]["rank"] for event in page["events"]])
+        after = page["next"]
+        if after != page["head"]:
+            assert after == at(start, page["events"][-1]["position"])
+    assert pages == [[0], [1, 2], [3, 4], [5, 6]]
+    assert after == at(start, 8)
+    # A size of exactly the page's, and a limit that is met first.
+    page = await feed_page(board, at(start, 1), limit=1)
+    assert (len(page["events"]), page["next"]) == (1, at(start, 2))
 
 
 async def test_no_wait_is_answered_at_once(board: App) -> None:

@@ -78,8 +78,11 @@ async def test_another_address_under_the_same_key_is_refused(
     board: App, worker: httpx.AsyncClient
 ) -> None:
     note = (await worker.post("/v1/notes", json={"text": "a"}, headers=KEY)).json()
-    for path in (f"/v1/notes/{note['id']}/refuse", "/v1/notes?dry_run=true"):
-        answer = await worker.post(path, json={"text": "a"}, headers=KEY)
+    for path, body in (
+        (f"/v1/notes/{note['id']}/refuse", None),
+        ("/v1/notes?loud=true", {"text": "a"}),
+    ):
+        answer = await worker.post(path, json=body, headers=KEY)
         assert (answer.status_code, answer.json()["code"]) == (422, "idempotency_key.reused")
 
 
@@ -198,16 +201,48 @@ async def test_an_upload_is_looked_up_first_and_claimed_last(
     assert await count(board, NOTE) == 1
 
 
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"data": {"text": "b"}},
+        {"data": {"text": "a"}, "files": {"photo": ("a.jpg", b"x" * 499 + b"y", "image/jpeg")}},
+        {"data": {"text": "a"}, "files": {"photo": ("b.jpg", b"x" * 500, "image/jpeg")}},
+        {"data": {"text": "a"}, "files": {"photo": ("a.jpg", b"x" * 500, "image/jpe9")}},
+    ],
+)
+async def test_a_form_counts_by_what_it_says(
+    board: App, worker: httpx.AsyncClient, other: dict[str, Any]
+) -> None:
+    """A file of the same length under the same key is another file."""
+    files = {"photo": ("a.jpg", b"x" * 500, "image/jpeg")}
+    for boundary in ("one", "another"):
+        kind = f"multipart/form-data; boundary={boundary}"
+        answer = await worker.post(
+            "/v1/photographs",
+            data={"text": "a"},
+            files=files,
+            headers={**KEY, "content-type": kind},
+        )
+        # The whole file is there for the endpoint, too.
+        assert (answer.status_code, answer.json()["rank"]) == (201, 500)
+    refused = await worker.post("/v1/photographs", **{"files": files, **other}, headers=KEY)
+    assert (refused.status_code, refused.json()["code"]) == (422, "idempotency_key.reused")
+    assert await count(board, NOTE) == 1
+
+
 async def test_uploads_at_once_happen_once(board: App, worker: httpx.AsyncClient) -> None:
     """Both are worked on; whoever commits second is rolled back and given the other's answer."""
 
+    files = {"photo": ("a.jpg", b"x" * 50)}
+    twins: list[httpx.Response] = []
+
     async def send_again() -> None:
-        twin = await worker.post("/v1/photographs", data={"text": "twin"}, headers=KEY)
-        assert twin.status_code == 201
+        twins.append(await worker.post("/v1/photographs", files=files, headers=KEY))
 
     with interrupted("before", "INSERT INTO note", send_again):
-        answer = await worker.post("/v1/photographs", data={"text": "main"}, headers=KEY)
-    assert (answer.status_code, answer.json()["text"]) == (201, "twin")
+        answer = await worker.post("/v1/photographs", files=files, headers=KEY)
+    assert twins[0].status_code == answer.status_code == 201
+    assert answer.json() == twins[0].json()
     assert answer.headers["idempotency-replayed"] == "true"
     assert await count(board, NOTE) == 1
 

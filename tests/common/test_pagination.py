@@ -12,9 +12,17 @@ import pytest
 import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
+from starlette.requests import Request
 
 from services.common.access import Role
-from services.common.pagination import MAX_PAGE_SIZE, PageRequest, cut, keyset, token_for
+from services.common.pagination import (
+    MAX_PAGE_SIZE,
+    PageRequest,
+    cut,
+    keyset,
+    list_of,
+    token_for,
+)
 from services.common.problems import RequestInvalid
 from tests.common.board import NOTE, add_note
 from tests.houses import App
@@ -63,7 +71,9 @@ async def test_the_last_page_may_be_full(board: App, worker: httpx.AsyncClient) 
 
 
 async def test_an_empty_list(worker: httpx.AsyncClient) -> None:
-    assert await page(worker) == {"items": [], "next_page_token": None}
+    found = await page(worker)
+    assert found == {"items": [], "next_page_token": None}
+    assert list(found) == ["items", "next_page_token"]  # whoever reads it sees the items first
 
 
 async def test_an_over_large_page_is_lowered(board: App, worker: httpx.AsyncClient) -> None:
@@ -87,15 +97,24 @@ async def test_sizes_that_are_none(standing_board: App, size: str) -> None:
     assert answer.json()["errors"][0]["pointer"] == "/query/page_size"
 
 
+_LIST = "/v1/notes?"
+
+
 def encoded(raw: bytes) -> str:
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
 def forged(*keys: Any) -> str:
-    return encoded(json.dumps(keys).encode())
+    return of_this_list(json.dumps(keys).encode())
 
 
-_GOOD = token_for(1, UUID(int=1))
+def of_this_list(said: bytes) -> str:
+    """A token with the mark of the list, saying anything."""
+    mark = base64.urlsafe_b64decode(token_for(_LIST) + "==").removesuffix(b"[]")
+    return encoded(mark + said)
+
+
+_GOOD = token_for(_LIST, 1, UUID(int=1))
 
 
 @pytest.mark.parametrize(
@@ -104,14 +123,28 @@ _GOOD = token_for(1, UUID(int=1))
      "\x00", "é", "٣", forged(), forged(1), forged(1, 2), forged(1, str(UUID(int=1)), 3),
      forged("a", str(UUID(int=1))), forged(str(UUID(int=1)), 1), forged(None, None),
      forged("2026-11-23T04:00:00Z", str(UUID(int=1))), forged(10**30, str(UUID(int=1))),
-     forged(2**31, str(UUID(int=1))), forged([], {}), encoded(b"{}"), encoded(b"null"),
-     encoded(b"[1"), encoded(b"\xff"), encoded(b"[" * 700), encoded(b"[NaN, 1]"),
-     encoded(b'[1, "\\ud800"]'), encoded(b"[" + b"1" * 700 + b', "a"]')],
+     forged(2**31, str(UUID(int=1))), forged([], {}), of_this_list(b"{}"), of_this_list(b"null"),
+     of_this_list(b"[1"), of_this_list(b"\xff"), of_this_list(b"[" * 700), of_this_list(b"[NaN, 1]"),
+     of_this_list(b'[1, "\\ud800"]'), of_this_list(b"[" + b"1" * 700 + b', "a"]'),
+     # Good, had this list given it.
+     encoded(json.dumps([1, str(UUID(int=1))]).encode()), token_for("/v1/notes?x=1", 1, UUID(int=1)),
+     token_for("/v1/others?", 1, UUID(int=1)), token_for("", 1, UUID(int=1))],
 )  # fmt: skip
 async def test_tokens_that_this_list_never_gave(standing_board: App, token: str) -> None:
     worker = standing_board.as_role(Role.COMMUNITY_WORKER)
     answer = await worker.get("/v1/notes", params={"page_token": token})
     assert (answer.status_code, answer.json()["code"]) == (422, "request.invalid")
+
+
+def test_filters_belong_to_a_list_and_the_page_does_not() -> None:
+    def named(query: str) -> str:
+        scope = {"type": "http", "path": "/v1/notes", "headers": [], "server": ("board.test", 80)}
+        return list_of(Request({**scope, "query_string": query.encode()}))
+
+    assert named("") == named("page_size=7&page_token=abc") == "/v1/notes?"
+    assert named("area=51&status=new") == named("status=new&page_size=2&area=51")
+    for other in ("area=51", "area=5101&status=new", "area=51&status=new&status=old"):
+        assert named(other) != named("area=51&status=new")
 
 
 async def test_padding_may_be_there(board: App, worker: httpx.AsyncClient) -> None:
@@ -139,7 +172,9 @@ def test_no_token_is_more_than_refused(text: str) -> None:
 )
 def test_keys_come_back_as_they_were(keys: tuple[Any, ...]) -> None:
     kinds = tuple[str, int, UUID, date, datetime, bool, int | None]
-    assert PageRequest(token=token_for(*keys)).after(kinds) == keys
+    assert PageRequest(of="a", token=token_for("a", *keys)).after(kinds) == keys
+    with pytest.raises(RequestInvalid):
+        PageRequest(of="b", token=token_for("a", *keys)).after(kinds)
 
 
 def test_a_list_may_run_backwards() -> None:

@@ -28,7 +28,7 @@ async def test_an_update_needs_the_version_that_was_read(
 
 @pytest.mark.parametrize(
     "tag",
-    ["", "1", "*", 'W/"1"', '"1', '"x"', '"-1"', '"1", "2"', '"01"', '"1.0"', '"' + "9" * 19 + '"',
+    ["", "1", "**", 'W/"1"', '"1', '"x"', '"-1"', '"1", "2"', '"01"', '"1.0"', '"' + "9" * 19 + '"',
      '"９"', '"1"\x7f', "'1'", '" 1"'],
 )  # fmt: skip
 async def test_a_tag_that_was_never_given(standing_board: App, tag: str) -> None:
@@ -36,6 +36,16 @@ async def test_a_tag_that_was_never_given(standing_board: App, tag: str) -> None
     path = (await worker.post("/v1/notes", json={"text": uuid4().hex})).headers["location"]
     answer = await worker.patch(path, json={}, headers={b"If-Match": tag.encode()})  # type: ignore[dict-item]
     assert (answer.status_code, answer.json()["code"]) == (412, "precondition.failed")
+
+
+async def test_any_version_may_be_overwritten_by_who_says_so(worker: httpx.AsyncClient) -> None:
+    path = (await worker.post("/v1/notes", json={"text": "a"})).headers["location"]
+    for number in (5, 6):
+        answer = await worker.patch(path, json={"number": number}, headers={"If-Match": "*"})
+        assert (answer.status_code, answer.json()["rank"]) == (200, number)
+    nobody = f"/v1/notes/{uuid4()}"
+    answer = await worker.patch(nobody, json={"number": 5}, headers={"If-Match": "*"})
+    assert (answer.status_code, answer.json()["code"]) == (404, "note.not_found")
 
 
 async def test_a_tag_that_is_too_long(worker: httpx.AsyncClient) -> None:

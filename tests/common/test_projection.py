@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from typing import Any, Literal
 
@@ -10,8 +10,9 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
-from services.common import projection
-from services.common.outbox import Event
+from services.common import outbox, projection
+from services.common.database import WriteSession
+from services.common.outbox import OUTBOX, Event
 from services.common.positions import Cursor, Position, PositionNotReached
 from services.common.projection import Fact, Follower
 from tests.common import board as board_app
@@ -58,6 +59,45 @@ async def test_a_new_consumer_takes_the_snapshot_and_follows(board: App, mirror:
     assert await same(board, mirror)
     assert len(await mirror.counted()) == 1
     assert mirror.follower.caught_up
+
+
+class Repeats(Notes):
+    """A projection that has something to say itself."""
+
+    async def apply(self, session: WriteSession, facts: Sequence[Fact], generation: int) -> None:
+        await super().apply(session, facts, generation)
+        await outbox.emit(session, Event(BOARD_CLEANED, {"facts": len(facts)}))
+
+
+async def test_what_a_projection_says_is_numbered_at_once(
+    board: App, mirror: Mirror, clock: FixedClock
+) -> None:
+    """Its sweep would do so, too, a second later; here there is none."""
+    await outbox.open_feed(mirror.sessions)
+    client = board.as_service()
+    publisher = outbox.Publisher(mirror.sessions, service="mirror", clock=clock)
+    follower = Follower(Repeats(), sessions=mirror.sessions, http=client, publisher=publisher)
+
+    async def positions() -> list[int | None]:
+        async with mirror.sessions.read() as session:
+            found = await session.scalars(sa.select(OUTBOX.c.position).order_by(OUTBOX.c.id))
+            return list(found)
+
+    await write(board, ranks=[1])
+    await follower.step()
+    assert await positions() == [1]
+
+    async def lose_the_connection() -> None:
+        raise ConnectionResetError
+
+    # The page stands, whatever becomes of the numbering: the next one makes up for it.
+    await write(board, ranks=[2])
+    with interrupted("before", "FROM feed_head FOR UPDATE", lose_the_connection):
+        assert await follower.step()
+    assert await positions() == [1, None]
+    await write(board, ranks=[3])
+    await follower.step()
+    assert await positions() == [1, 2, 3]
 
 
 async def test_the_snapshot_has_its_own_generation(

@@ -17,7 +17,7 @@ from services.common.outbox import OUTBOX
 from services.common.positions import Position
 from services.common.routing import UnitOfWorkRoute, public
 from services.common.security import Caller, check, requires
-from tests.common.board import NAME, NOTE, Nothing
+from tests.common.board import NAME, NOTE, Nothing, create_app
 from tests.common.interruptions import interrupted
 from tests.common.test_outbox import feed_page, ranks, start_of
 from tests.conftest import Database
@@ -68,6 +68,92 @@ def test_a_route_without_a_permission_does_not_start() -> None:
 
     with pytest.raises(RuntimeError, match="names no permission"):
         router.get("/v1/open")(nobody_asked)
+
+
+def test_a_route_of_another_class_has_to_be_marked() -> None:
+    router = APIRouter()
+
+    async def anybody() -> Nothing:
+        return Nothing()
+
+    router.get("/v1/unguarded")(anybody)
+    with pytest.raises(RuntimeError, match="/v1/unguarded: the route asks nobody"):
+        create_app(lambda _: pytest.fail("not opened"), routers=(router,))
+    public(anybody)
+    create_app(lambda _: pytest.fail("not opened"), routers=(router,))
+
+
+@pytest.mark.parametrize(
+    ("path", "unknown"),
+    [
+        ("/v1/notes?page_siz=5", ["/query/page_siz"]),
+        ("/v1/notes?page_size=5&page-token=x&b=&b=2&", ["/query/page-token", "/query/b"]),
+        ("/v1/notes?PAGE_SIZE=5", ["/query/PAGE_SIZE"]),
+        ("/v1/notes?=", ["/query/"]),
+        ("/v1/notes?%00=%ff&a/b~c=1", ["/query/\x00", "/query/a~1b~0c"]),
+        ("/v1/search?limit=x&lim=1", ["/query/lim"]),
+        ("/v1/index?words=a&words=b&order-by=rank&sort=a", ["/query/sort"]),
+        ("/v1/notes/0198c1a4-0000-7000-8000-000000000000?a=1", ["/query/a"]),
+        # What stands in the path is not in the query.
+        ("/v1/notes/0198c1a4-0000-7000-8000-000000000000?note_id=1", ["/query/note_id"]),
+        ("/livez?a=1", ["/query/a"]),
+        (
+            "/v1/notes?" + "&".join(f"k{n}=1" for n in range(60)),
+            [f"/query/k{n}" for n in range(50)],
+        ),
+    ],
+)
+async def test_an_unknown_parameter_is_refused(
+    standing_board: App, path: str, unknown: list[str]
+) -> None:
+    answer = await standing_board.as_role(Role.COMMUNITY_WORKER).get(path)
+    assert (answer.status_code, answer.json()["code"]) == (422, "request.invalid")
+    assert [error["pointer"] for error in answer.json()["errors"]] == unknown
+    assert {error["code"] for error in answer.json()["errors"]} == {"extra_forbidden"}
+
+
+async def test_known_parameters_pass(standing_board: App) -> None:
+    worker = standing_board.as_role(Role.COMMUNITY_WORKER)
+    for path in ("/v1/notes?page_size=5", "/v1/index?words=a&words=b&order-by=x", "/v1/notes?"):
+        assert (await worker.get(path)).status_code == 200, path
+
+
+async def test_who_may_not_hears_nothing_of_parameters(board: App) -> None:
+    for client, status in ((board.client(), 401), (board.as_role(Role.ADMIN), 403)):
+        assert (await client.post("/v1/notes?a=1", json={"text": "a"})).status_code == status
+
+
+async def test_an_unknown_parameter_stops_a_write(board: App, worker: httpx.AsyncClient) -> None:
+    answer = await worker.post("/v1/notes?dry_run=true", json={"text": "a"})
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/query/dry_run")
+    assert await count(board, NOTE) == 0
+
+
+async def test_an_unknown_form_field_is_refused(board: App, worker: httpx.AsyncClient) -> None:
+    photo = ("a.jpg", b"x", "image/jpeg")
+    for data, files, pointer in (
+        ({"text": "a", "dry_run": "true"}, None, "/dry_run"),
+        ({"text": "a", "x/y": ""}, {"photo": photo}, "/x~1y"),
+        ({"text": "a"}, {"photos": photo}, "/photos"),
+    ):
+        answer = await worker.post("/v1/photographs", data=data, files=files)
+        assert (answer.status_code, answer.json()["code"]) == (422, "request.invalid")
+        (error,) = answer.json()["errors"]
+        assert (error["pointer"], error["code"]) == (pointer, "extra_forbidden")
+    assert await count(board, NOTE) == 0
+
+
+async def test_a_form_that_cannot_be_read(board: App, worker: httpx.AsyncClient) -> None:
+    for kind, content in (
+        ("multipart/form-data", b"--b"),  # no boundary is named
+        ("multipart/form-data; boundary=b", b"--b\r\n\x00: x\r\n\r\n\r\n--b--"),
+        ("multipart/form-data; boundary=b", b"--b\r\nX: y\r\n\r\n\r\n--b--"),
+    ):
+        for key in ({}, {"idempotency-key": "abc"}):
+            headers = {"content-type": kind, **key}
+            answer = await worker.post("/v1/photographs", content=content, headers=headers)
+            assert (answer.status_code, answer.json()["code"]) == (400, "request.malformed")
+    assert await count(board, NOTE) == 0
 
 
 def test_a_route_with_two_permissions_does_not_start() -> None:

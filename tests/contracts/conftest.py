@@ -1,14 +1,18 @@
 """Neighbours as they are: each service's real app, and another's real app as its transport."""
 
+import json
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from joserfc.jwk import OKPKey
 from pydantic import SecretStr
 
 from services.common.settings import DatabaseSettings, NeighbourSettings
+from services.gateway.main import create_app as create_gateway
+from services.gateway.settings import Settings as GatewaySettings
 from services.reports_api.main import create_app as create_reports
 from services.reports_api.settings import Settings as ReportsSettings
 from services.residents_api.main import create_app as create_register
@@ -17,18 +21,19 @@ from services.residents_api.settings import Settings as RegisterSettings
 from services.tagging_api.main import create_app as create_tagging
 from services.tagging_api.settings import Settings as TaggingSettings
 from tests.conftest import Database, FixedClock
-from tests.houses import SERVICE_TOKEN, App, Identity, opened
+from tests.houses import SERVICE_TOKEN, App, Identity, KeysAndFeed, opened
 
 _NEIGHBOUR = NeighbourSettings(url="http://neighbour.test", token=SecretStr(SERVICE_TOKEN))
 
 
 @dataclass(frozen=True, slots=True)
 class Town:
-    """The three services, following each other's feeds."""
+    """The services, following each other's feeds."""
 
     register: App
     reports: App
     tagging: App
+    gateway: App
 
 
 @pytest.fixture
@@ -74,6 +79,24 @@ async def town(
                 identity,
             )
         )
+        gateway = await stack.enter_async_context(
+            opened(
+                create_gateway(
+                    GatewaySettings(
+                        database=on("gateway"),
+                        security=identity.security,
+                        signing_key=SecretStr(
+                            json.dumps(
+                                OKPKey.generate_key("Ed25519", {"kid": "g"}).as_dict(private=True)
+                            )
+                        ),
+                        upstreams={},
+                    ),
+                    clock=clock,
+                ),
+                identity,
+            )
+        )
         tagging = await stack.enter_async_context(
             opened(
                 create_tagging(
@@ -82,10 +105,12 @@ async def town(
                         security=identity.security,
                         residents=_NEIGHBOUR,
                         reports=_NEIGHBOUR,
+                        gateway=_NEIGHBOUR,
+                        sealing_key=SecretStr("33" * 32),
                     ),
                     clock=clock,
                     transports={
-                        **keys,
+                        "gateway": KeysAndFeed(identity.transport, gateway.transport),
                         "residents_api": register.transport,
                         "reports_api": reports.transport,
                     },
@@ -93,4 +118,4 @@ async def town(
                 identity,
             )
         )
-        yield Town(register, reports, tagging)
+        yield Town(register, reports, tagging, gateway)

@@ -69,6 +69,47 @@ async def test_who_moves_in_is_counted_and_who_moves_out_is_not(town: Town, data
     assert await counted(officer, WOMEN, moved_out.headers["position"]) == before
 
 
+async def test_who_dies_is_counted_no_more_and_a_household_that_moves_goes_on_counting(
+    town: Town, data: Path
+) -> None:
+    await dwelling_of(town, data)
+    worker = town.register.as_role(Role.COMMUNITY_WORKER, VILLAGE)
+    officer = town.tagging.as_role(Role.COMMUNITY_WORKER, VILLAGE)
+    everybody = {"area": VILLAGE}
+    dwellings = (await worker.get("/v1/dwellings", params={"page_size": 200})).json()["items"]
+    households = [
+        (await worker.get(f"/v1/dwellings/{one['id']}/household")).json() for one in dwellings
+    ]
+    mover = next(one for one in households if one["head"] and len(one["members"]) > 1)
+    empty = await worker.post(
+        "/v1/dwellings", json={"division_code": VILLAGE, "building": "99", "room": "1"}
+    )
+    before = await counted(officer, everybody, empty.headers.get("position"))
+    moved = await worker.post(
+        f"/v1/dwellings/{mover['dwelling_id']}/move-household",
+        json={"dwelling_id": empty.json()["id"], "date": "2026-11-20"},
+    )
+    assert moved.status_code == 201, moved.text
+    assert await counted(officer, everybody, moved.headers["position"]) == before
+    head = mover["head"]["resident_id"]
+    died = await worker.post(f"/v1/residents/{head}/deceased", json={"date": "2026-11-21"})
+    assert died.status_code == 200, died.text
+    assert await counted(officer, everybody, died.headers["position"]) == before - 1
+    back = await worker.post(f"/v1/residents/{head}/reactivate")
+    home = await worker.post(
+        "/v1/occupancies",
+        json={
+            "resident_id": head,
+            "dwelling_id": empty.json()["id"],
+            "tenure": "owner",
+            "relation_to_head": "head",
+            "start_date": "2026-11-22",
+        },
+    )
+    assert (back.status_code, home.status_code) == (200, 201), home.text
+    assert await counted(officer, everybody, home.headers["position"]) == before
+
+
 async def test_labels_of_a_ledger_become_assignments(town: Town, data: Path) -> None:
     worker = town.register.as_role(Role.COMMUNITY_WORKER, VILLAGE)
     job = await imported(worker, data / "ledger_jinsha.xlsx")

@@ -1,5 +1,6 @@
 """The gateway, open on a database of its own, and its sign-in from a client's side."""
 
+import io
 import json
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any
@@ -52,6 +53,15 @@ async def settings(db: Database, identity: Identity, forwarding: Settings) -> Se
             ],
         }
     )
+
+
+@pytest.fixture
+def logs(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
+    """What is logged from now on. Asked for before a service that is to start, or after."""
+    written = io.StringIO()
+    monkeypatch.setattr("sys.stderr", written)  # for who starts now
+    monkeypatch.setattr("services.common.telemetry._lines.stream", written)
+    return written
 
 
 @pytest.fixture

@@ -77,6 +77,7 @@ async def test_sign_out_ends_the_family(gateway: App, account: Account, sign_in:
     elsewhere = (await sign_in.password()).json()["refresh_token"]
     answer = await gateway.client(issued["access_token"]).post("/v1/sign-out")
     assert (answer.status_code, answer.content) == (204, b"")
+    assert "content-type" not in answer.headers
     assert refused(await sign_in.refresh(issued["refresh_token"]))
     assert (await sign_in.refresh(elsewhere)).status_code == 200
 

@@ -1,6 +1,7 @@
 """Guessing is slow, and the count outlives refusals, requests and workers."""
 
 import asyncio
+import io
 from collections.abc import AsyncGenerator
 from datetime import timedelta
 from typing import Any
@@ -112,12 +113,10 @@ async def test_a_flood_is_turned_away_rather_than_queued(
         assert (await fail(sign_in)).status_code == 400
 
 
-async def test_the_log_names_nobody(
-    account: Account, sign_in: SignIn, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_the_log_names_nobody(logs: io.StringIO, account: Account, sign_in: SignIn) -> None:
     await fail(sign_in)
     await sign_in.password()
-    text = caplog.text
+    text = logs.getvalue()
     assert "sign_in.refused" in text
     for private in ("wang.li", "wrong horse", PASSWORD):
         assert private not in text

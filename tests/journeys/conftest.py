@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
-_SHEQU = Path(sys.executable).parent / "shequ"
+SHEQU = Path(sys.executable).parent / "shequ"
 _START_SECONDS = 240
 
 
@@ -33,7 +33,7 @@ class RunningTown:
     def token(self, account: str) -> str:
         """By the command, whose last line is the token alone."""
         asked = subprocess.run(
-            [_SHEQU, "token", account],
+            [SHEQU, "token", account],
             check=True,
             capture_output=True,
             text=True,
@@ -71,7 +71,7 @@ def running_town(tmp_path_factory: pytest.TempPathFactory) -> Generator[RunningT
     data, said = home / "data", home / "up.log"
     with said.open("wb") as log:
         process = subprocess.Popen(
-            [_SHEQU, "up", "--port", "0", "--demo", "town", "--data-dir", data],
+            [SHEQU, "up", "--port", "0", "--demo", "town", "--data-dir", data],
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,

@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 
 from services.common.access import Role
+from services.common.pagination import token_for
 from tests.conftest import FixedClock
 from tests.houses import App
 from tests.queries import QueryLog
@@ -159,6 +160,9 @@ async def test_statuses_are_listed_apart(
         assert [item["id"] for item in answer.json()["items"]] == [ids[n]]
 
 
+_ID = "0197a000-0000-7000-8000-000000000001"
+
+
 async def test_what_cannot_be_asked(worker: httpx.AsyncClient) -> None:
     for params, pointer in (
         ({"status": "lost"}, "/query/status"),
@@ -166,20 +170,18 @@ async def test_what_cannot_be_asked(worker: httpx.AsyncClient) -> None:
         ({"page_size": "0"}, "/query/page_size"),
         ({"page_size": "9" * 30}, "/query/page_size"),
         ({"page_token": "x"}, "/query/page_token"),
-        ({"page_token": "WyIyMDI2LTExLTIzIiwgIjEiXQ"}, "/query/page_token"),
+        ({"page_token": token_for("/v1/reports?", "2026-11-23", "1")}, "/query/page_token"),
         # A time without a zone is none that this list gave.
         (
-            {
-                "page_token": "WyIyMDI2LTExLTIzVDA0OjAwOjAwIiwgIjAxOTdhMDAwLTAwMDAtNzAwMC04MDAwLTAwMDAwMDAwMDAwMSJd"
-            },
+            {"page_token": token_for("/v1/reports?", "2026-11-23T04:00:00", _ID)},
             "/query/page_token",
         ),
     ):
         answer = await worker.get("/v1/reports", params=params)
         assert answer.status_code == 422, params
         assert [e["pointer"] for e in answer.json()["errors"]] == [pointer]
-    # "9999-12-31T23:59:59-23:00": beyond what PostgreSQL is sent, and no 500.
-    far = "WyI5OTk5LTEyLTMxVDIzOjU5OjU5LTIzOjAwIiwgIjAxOTdhMDAwLTAwMDAtNzAwMC04MDAwLTAwMDAwMDAwMDAwMSJd"
+    # Beyond what PostgreSQL is sent, and no 500.
+    far = token_for("/v1/reports?", "9999-12-31T23:59:59-23:00", _ID)
     assert (await worker.get("/v1/reports", params={"page_token": far})).status_code == 422
 
 

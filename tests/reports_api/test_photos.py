@@ -3,6 +3,7 @@
 import asyncio
 import multiprocessing
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,15 @@ import sqlalchemy as sa
 from PIL import Image
 
 from services.common.access import Role
+from services.common.identifiers import new_id
+from services.reports_api.models import PhotoUpload
 from services.reports_api.settings import Settings
 from tests.conftest import Database, FixedClock
 from tests.houses import App
 from tests.reports_api.conftest import form
 from tests.reports_api.photographs import TRACES, encoded, jpeg, talkative_jpeg
 from tests.reports_api.register import GRID, JINSHA, OTHER_VILLAGE, TOWN
+from tests.scarcity import one_connection, warned
 
 
 def photos(*contents: bytes) -> list[tuple[str, tuple[str, bytes, str]]]:
@@ -247,6 +251,28 @@ async def test_what_a_failed_request_left_is_swept(
     # Tokens lived for ten minutes: ask again with a new one.
     again = reports.as_role(Role.RESIDENT, JINSHA, sub="account:resident")
     assert (await again.get(filed["photos"][0]["url"])).status_code == 200
+
+
+async def test_sweeping_outlives_a_database_that_has_no_connection_to_give(
+    reports: App, settings: Settings, clock: FixedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.reports_api.service.photos._SWEEP_SECONDS", 0.01)
+    left = PhotoUpload(report_id=new_id(), object_keys=[], created_at=clock.now())
+    async with reports.state["sessions"].write() as session:
+        session.add(left)
+    clock.advance(timedelta(days=2))
+    async with one_connection(settings.database) as sessions:
+        intake = replace(reports.state["photos"], sessions=sessions)
+        async with sessions.read() as taken:
+            await taken.execute(sa.select(1))
+            running = asyncio.create_task(intake.sweep())
+            assert await warned(running, "photo_uploads.sweep_failed") == "TimeoutError"
+        async with reports.state["sessions"].read() as session:
+            while await session.scalar(sa.select(sa.func.count()).select_from(PhotoUpload)):
+                assert not running.done(), running
+                await asyncio.sleep(0.01)
+        running.cancel()
+        await asyncio.wait([running])
 
 
 async def test_a_worker_that_died_is_replaced(resident: httpx.AsyncClient) -> None:

@@ -68,11 +68,12 @@ async def sessions(settings: Settings) -> AsyncGenerator[Sessions]:
 
 
 @pytest.fixture
-async def divisions(sessions: Sessions) -> None:
-    """The city's divisions, loaded."""
+async def divisions(sessions: Sessions, clock: FixedClock) -> None:
+    """The city's divisions, loaded and told."""
     await outbox.open_feed(sessions)
     async with sessions.write() as session:
         await areas.load_divisions(session)
+    await outbox.Publisher(sessions, service="residents_api", clock=clock).publish()
 
 
 @pytest.fixture(scope="session")

@@ -30,7 +30,7 @@ async def asked_to_move_in(
         "resident_id": resident_id,
         "dwelling_id": dwelling_id,
         "tenure": "owner",
-        "relation_to_head": "head",
+        "relation_to_head": "other_relative",
         "start_date": "2026-01-01",
         **values,
     }

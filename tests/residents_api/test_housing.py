@@ -11,6 +11,7 @@ import pytest
 from services.common.access import Role
 from tests.conftest import FixedClock
 from tests.houses import App
+from tests.queries import QueryLog
 from tests.residents_api.feeds import position, states
 from tests.residents_api.homes import (
     asked_to_move_in,
@@ -31,7 +32,6 @@ from tests.residents_api.people import (
     refusal,
     registered,
 )
-from tests.residents_api.statements import own_statements
 
 TODAY = date(2026, 11, 23)
 
@@ -62,13 +62,16 @@ async def test_dwellings_are_listed_by_area(register: App, town: httpx.AsyncClie
     assert [item["division_code"] for item in items] == [NEXT_VILLAGE, VILLAGE, VILLAGE, VILLAGE]
     garden = await home(town, room="102")
     assert garden.keys() == {
-        *("id", "compound_id", "building", "unit", "room", "division_code", "grid_code")
+        *("id", "compound_id", "building", "unit", "room", "division_code", "grid_code"),
+        *("address", "use", "floor_area", "coordinates", "wgs84", "version"),
     }
+    assert garden["address"] == "四川省成都市彭州市九尺镇金沙社区清泉花园1栋1单元102室"
     assert (garden["building"], garden["unit"], garden["room"]) == ("1", "1", "102")
     assert garden["grid_code"] == f"{VILLAGE}002"
     hamlet = await home(town, room="15")
     assert (hamlet["compound_id"], hamlet["building"], hamlet["unit"]) == (None, "2组", None)
     assert hamlet["grid_code"] is None
+    assert hamlet["address"].endswith("九尺镇金沙社区2组15号")
     for area, rooms in (
         (TOWN, ["101", "101", "102", "15"]),
         (VILLAGE, ["101", "102", "15"]),
@@ -106,7 +109,9 @@ async def test_who_lives_where_both_ways(worker: httpx.AsyncClient) -> None:
         "relation_to_head": "non_relative",
         "start_date": "2026-01-01",
         "end_date": None,
+        "lease_end_date": None,
         "state": "approved",
+        "rejection_reason": None,
     }
     (first,) = await occupancies(worker, owner["id"])
     assert (first["start_date"], first["dwelling_id"]) == ("2010-01-01", dwelling)
@@ -166,6 +171,8 @@ async def test_who_has_left_may_come_back(worker: httpx.AsyncClient) -> None:
 async def test_days_that_cannot_be(worker: httpx.AsyncClient) -> None:
     who = (await registered(worker, birth_date="1990-05-01"))["id"]
     dwelling = await dwelling_of(worker, room="101", area=VILLAGE)
+    late = await asked_to_move_in(worker, who, dwelling, start_date="2027-11-25")
+    assert fault(late) == ("/start_date", "occupancy.starts_too_late")
     early = await asked_to_move_in(worker, who, dwelling, start_date="1990-04-30")
     assert fault(early) == ("/start_date", "occupancy.starts_before_birth")
     occupancy = await moved_in(worker, who, dwelling, start_date="1990-05-01")
@@ -305,21 +312,29 @@ async def test_every_move_is_told_in_full(register: App, worker: httpx.AsyncClie
     who = await registered(worker, id_number=number("1990-05-01", 2), education="junior_secondary")
     garden = await home(worker, room="102")
     one = await moved_in(worker, who["id"], garden["id"], tenure="tenant")
-    two = await moved_in(worker, who["id"], await dwelling_of(worker, area=VILLAGE, room="15"))
+    hamlet = await dwelling_of(worker, area=VILLAGE, room="15")
+    two = await moved_in(worker, who["id"], hamlet)
     await moved_out(worker, one["id"], on=TODAY + timedelta(days=1))
     await moved_out(worker, two["id"], on=TODAY)
     told = await states(register, start)
     assert {state["id"] for state in told} == {who["id"]}
     assert [state["version"] for state in told] == [1, 2, 3, 4, 5]
     in_garden: dict[str, Any] = {
+        "dwelling_id": garden["id"],
         "division_code": VILLAGE,
         "grid_code": f"{VILLAGE}002",
         "compound_id": garden["compound_id"],
         "tenure": "tenant",
         "start_date": "2026-01-01",
         "end_date": None,
+        "lease_end_date": None,
     }
-    in_hamlet = in_garden | {"grid_code": None, "compound_id": None, "tenure": "owner"}
+    in_hamlet = in_garden | {
+        "dwelling_id": hamlet,
+        "grid_code": None,
+        "compound_id": None,
+        "tenure": "owner",
+    }
     leaving = in_garden | {"end_date": "2026-11-24"}
     assert [state["places"] for state in told] == [
         [],
@@ -337,10 +352,10 @@ async def test_lists_of_housing_are_as_many_queries_however_long(
     for _ in range(5):
         await moved_in(worker, (await registered(worker))["id"], dwelling)
     for path, statements in (
-        ("/v1/dwellings", 1),
+        ("/v1/dwellings", 3),
         (f"/v1/dwellings/{dwelling}/occupancies", 2),
         (f"/v1/residents/{(await registered(worker))['id']}/occupancies", 2),
     ):
-        with own_statements() as queries:
+        with QueryLog() as queries:
             await worker.get(path)
         assert len(queries) == statements, path

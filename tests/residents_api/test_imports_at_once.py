@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from services.common.access import Role
 from services.common.database import Sessions
 from services.residents_api.main import create_app
+from services.residents_api.repository import ledger_merge as sql
 from services.residents_api.settings import Settings
 from tests.conftest import FixedClock
 from tests.houses import App, Identity, opened
@@ -150,3 +151,39 @@ async def test_people_can_be_worked_on_while_a_ledger_comes_in(
         await asyncio.sleep(0)
     assert (await worker.post(f"{location}/cancel")).status_code == 202
     await ended(worker, location)
+
+
+async def test_who_waits_for_a_dry_run_of_the_village_waits_until_it_is_over(
+    register: App, beside: App, sessions: Sessions
+) -> None:
+    file = ledgers.text(person("张三", number()))
+    town = register.as_role(Role.TOWN_OFFICER, TOWN)
+    other = beside.as_role(Role.TOWN_OFFICER, TOWN)
+    async with sessions.write() as session:
+        # As a long dry run does.
+        await session.execute(sa.text(sql.ONE_AT_A_TIME), {"village_code": VILLAGE})
+        waits = await uploaded(town, file)
+        stops = await uploaded(other, file, dry_run=True)
+        await _waiting(sessions, 2)
+        assert (await other.post(f"{stops}/cancel")).status_code == 202
+        assert (await ended(other, stops))["state"] == "cancelled"
+        assert (await town.get(waits)).json()["state"] == "running"
+    done = await ended(town, waits)
+    assert (done["state"], done["residents_created"]) == ("succeeded", 1)
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+async def test_who_has_lost_a_race_tries_again(
+    register: App, sessions: Sessions, dry_run: bool
+) -> None:
+    town = register.as_role(Role.TOWN_OFFICER, TOWN)
+    async with sessions.write() as session:
+        # Somebody is being registered with the number that the ledger brings.
+        await session.execute(sa.text("LOCK TABLE dwelling_address IN SHARE MODE"))
+        location = await uploaded(town, ledgers.text(person("张三", number())), dry_run=dry_run)
+        await _waiting(sessions, 1)
+        await registered(town, "张三", id_number=number(), area_code=VILLAGE)
+    done = await ended(town, location)
+    assert (done["state"], done["failure"]) == ("succeeded", None)
+    assert (done["residents_created"], done["residents_unchanged"]) in {(0, 1), (0, 0)}
+    assert await counted(sessions, "resident") == 1

@@ -36,8 +36,9 @@ def worker(register: App) -> httpx.AsyncClient:
 
 
 async def _posted(client: httpx.AsyncClient, **form: Any) -> httpx.Response:
-    files = {"file": form.pop("file")} if "file" in form else None
-    return await client.post("/v1/imports", data=form, files=files or {"other": b"x"})
+    # A value without a file's name is a field; without one there would be no multipart at all.
+    fields = {name: value if name == "file" else (None, value) for name, value in form.items()}
+    return await client.post("/v1/imports", files=fields)
 
 
 async def test_every_kind_of_file_says_the_same(worker: httpx.AsyncClient) -> None:
@@ -111,11 +112,11 @@ async def test_what_is_no_ledger_fails_with_a_code(worker: httpx.AsyncClient) ->
             b"<html><table><tr><td>\xe5\xa7\x93\xe5\x90\x8d</td></tr></table></html>",
             "ledger.format",
         ),
-        (workbook[: len(workbook) // 2], "ledger.format"),
+        (workbook[: len(workbook) // 2], "ledger.damaged"),
         (_zip(**{"evil/../../x": b"x"}), "ledger.format"),
         (_with_sheet(corners), "ledger.too_large"),
-        (_with_sheet(b"<worksheet>" + b" " * 40_000_000), "ledger.format"),
-        (_with_sheet(b"<worksheet><sheetData><row>"), "ledger.format"),
+        (_with_sheet(b"<worksheet>" + b" " * 40_000_000), "ledger.damaged"),
+        (_with_sheet(b"<worksheet><sheetData><row>"), "ledger.damaged"),
         (b" ", "ledger.empty"),
         (b"\r\n" * 10, "ledger.empty"),
         (ledgers.workbook(台账=[]), "ledger.empty"),
@@ -215,6 +216,7 @@ async def test_what_is_asked_for_must_be_there(worker: httpx.AsyncClient, regist
         ({"file": file, "village_code": VILLAGE + "\n"}, "/village_code", None),
         ({"file": file, "village_code": "x" * 12}, "/village_code", None),
         ({"file": file, "village_code": VILLAGE, "dry_run": "perhaps"}, "/dry_run", None),
+        ({"file": file, "village_code": VILLAGE, "dryrun": "true"}, "/dryrun", "extra_forbidden"),
     ):
         answer = await _posted(worker, **form)
         assert fault(answer)[0] == pointer, form
@@ -253,3 +255,21 @@ async def test_a_file_beyond_the_limit_is_not_taken(
     assert large.status_code == 202
     elsewhere = await worker.post("/v1/residents/search", content=b" " * 3_000_000)
     assert refusal(elsewhere) == (413, "request.too_large")
+
+
+async def test_a_row_of_another_village_is_taken_with_a_warning(
+    worker: httpx.AsyncClient,
+) -> None:
+    villages = ["金沙社区", "升平村", "", "天府中路社区"]
+    header, *rows = ledgers.table(
+        *(person(f"张{n}", number(sequence=n), room=str(n)) for n in range(len(villages)))
+    )
+    said = [
+        ["村（社区）", *header],
+        *([name, *row] for name, row in zip(villages, rows, strict=True)),
+    ]
+    job = await imported(worker, ledgers.delimited(said))
+    assert job["rows_accepted"] == len(villages)
+    expected = {3: ["village.conflicts_with_import"], 5: ["village.conflicts_with_import"]}
+    assert await codes(worker, job) == expected
+    assert {item["area_code"] for item in await everybody(worker)} == {VILLAGE}

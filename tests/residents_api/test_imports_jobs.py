@@ -1,17 +1,27 @@
 """Imports as jobs: asked for, listed, tried out, stopped, and run side by side."""
 
 import asyncio
+import os
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
 
 import httpx
 import pytest
+import sqlalchemy as sa
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from services.common.access import Role
 from services.common.database import Sessions
+from services.common.identifiers import new_id
+from services.common.pagination import token_for
+from services.residents_api.service import imports
 from services.residents_api.settings import Settings
+from tests import scarcity
 from tests.conftest import FixedClock
 from tests.houses import App
+from tests.queries import QueryLog
 from tests.residents_api import ledgers
 from tests.residents_api.feeds import events, position, snapshot
 from tests.residents_api.ledgers import (
@@ -25,7 +35,6 @@ from tests.residents_api.ledgers import (
     uploaded,
 )
 from tests.residents_api.people import NEXT_VILLAGE, TOWN, VILLAGE, number, refusal
-from tests.residents_api.statements import own_statements
 from tests.residents_api.tables import counted
 
 pytestmark = pytest.mark.usefixtures("divisions")
@@ -68,6 +77,7 @@ async def test_an_import_is_asked_for_and_looked_at(worker: httpx.AsyncClient) -
         "occupancies_created": 1,
         "position": job["position"],
         "failure": None,
+        "failure_detail": None,
     }
 
 
@@ -92,7 +102,7 @@ async def test_imports_are_listed_newest_first_and_only_ones_own(
     answer = await worker.post(f"/v1/imports/{jobs[1]}/cancel")
     assert refusal(answer) == (404, "import.not_found")
     assert refusal(await worker.get(f"/v1/imports/{uuid4()}")) == (404, "import.not_found")
-    with own_statements() as queries:
+    with QueryLog() as queries:
         await town.get("/v1/imports")
     assert len(queries) == 1
 
@@ -123,15 +133,17 @@ async def test_rows_are_filtered_and_paged(worker: httpx.AsyncClient) -> None:
         "sheet": "",
         "row": 2,
         "outcome": "accepted",
+        "effect": "created",
+        "changes": [],
         "codes": ["phone.invalid"],
         "masked": {"phone": "*"},
     }
     for params in ({"outcome": "lost"}, {"has_codes": "maybe"}, {"page_token": "W251bGxd"}):
         assert (await worker.get(path, params=params)).status_code == 422
     # A token that says more than an integer holds.
-    huge = await worker.get(path, params={"page_token": "WyI5OTk5OTk5OTk5OTkiLCAiMSJd"})
+    huge = await worker.get(path, params={"page_token": token_for(f"{path}?", 999999999999, 1)})
     assert huge.status_code == 422
-    with own_statements() as queries:
+    with QueryLog() as queries:
         await worker.get(path)
     assert len(queries) == 2
 
@@ -262,3 +274,73 @@ async def test_a_file_is_deleted_after_its_time(
         deaths.clear()
     later = register.as_role(Role.COMMUNITY_WORKER, VILLAGE)
     assert (await later.get(f"/v1/imports/{job['id']}")).json() == job
+
+
+async def test_a_file_that_no_import_names_is_swept_up(
+    worker: httpx.AsyncClient, settings: Settings, clock: FixedClock, deaths: list[int]
+) -> None:
+    await succeeded(worker, person("张三", number()))
+    (kept,) = _kept_files(settings)
+    fresh, stray = kept.with_name("fresh.sealed"), kept.with_name("stray.sealed")
+    for file, age in ((kept, 30), (fresh, 0), (stray, 2)):
+        file.touch()
+        written = clock.at.timestamp() - age * 3600
+        os.utime(file, (written, written))
+    clock.at += timedelta(minutes=20)
+    try:
+        async with asyncio.timeout(5):
+            while stray in _kept_files(settings):
+                await asyncio.sleep(0.02)
+        assert _kept_files(settings) == sorted([kept, fresh])
+        assert deaths == []
+    finally:
+        deaths.clear()
+
+
+async def test_a_dry_run_that_is_counted_is_not_run_again(
+    worker: httpx.AsyncClient, sessions: Sessions, clock: FixedClock
+) -> None:
+    location = await uploaded(worker, ledgers.text(person("张三", number())), dry_run=True)
+    done = await ended(worker, location)
+    async with sessions.write() as session:
+        # Whoever ran it died before saying that it is over.
+        await session.execute(
+            sa.text("UPDATE ledger_import SET state = 'running', lease_until = :then"),
+            {"then": clock.at - timedelta(seconds=1)},
+        )
+    again = await ended(worker, location)
+    assert {**again, "position": None} == {**done, "position": None}
+
+
+async def test_many_new_people_renew_the_statistics(
+    worker: httpx.AsyncClient, sessions: Sessions, long_ledger: Path
+) -> None:
+    async def known(table: str) -> float:
+        asked = sa.text("SELECT reltuples FROM pg_class WHERE oid = CAST(:name AS regclass)")
+        async with sessions.read() as session:
+            return await session.scalar(asked, {"name": table}) or 0
+
+    tables = ("resident", "occupancy", "identity_document", "dwelling")
+    await succeeded(worker, person("张三", number()))
+    assert [await known(table) for table in tables] == [-1, -1, -1, -1]
+    job = await imported(worker, long_ledger)
+    assert [await known(table) for table in tables[:2]] == [job["residents_created"] + 1] * 2
+    assert await known("dwelling") == job["dwellings_created"] + 1
+
+
+async def test_no_connection_to_be_had_is_not_the_end(
+    settings: Settings, register: App, worker: httpx.AsyncClient
+) -> None:
+    async with (
+        imports.own_engine(settings) as engine,
+        scarcity.one_connection(settings.database) as scarce,
+        scarce.read() as taken,
+    ):
+        await taken.execute(sa.text("SELECT 1"))
+        starved = replace(engine, sessions=scarce)
+        task = asyncio.create_task(imports.work(starved))
+        assert await scarcity.warned(task, "import.interrupted") == "TimeoutError"
+        with pytest.raises(PoolTimeout):
+            await starved.execute(new_id(), lambda _: None)
+        task.cancel()
+        await asyncio.wait([task])

@@ -15,15 +15,7 @@ from hypothesis import strategies as st
 from services.common import clock as clocks
 from services.common.database import Sessions
 from services.residents_api.domain import addresses
-from services.residents_api.domain.ledger import (
-    LedgerRow,
-    Person,
-    check,
-    duplicates,
-    fold,
-    open_ledger,
-    records,
-)
+from services.residents_api.domain.ledger import LedgerRow, check, open_ledger, records
 from services.residents_api.domain.sealing import NUMBER, PHONE
 from services.residents_api.models import STATED_FIELDS, LedgerImport
 from services.residents_api.service import imports
@@ -31,6 +23,7 @@ from services.residents_api.service.ledger.engine import Engine
 from services.residents_api.settings import Settings
 from tests.conftest import FixedClock
 from tests.residents_api import ledgers
+from tests.residents_api.domain.folding import Person, duplicates, fold
 from tests.residents_api.people import VILLAGE, number
 
 _TABLES = (

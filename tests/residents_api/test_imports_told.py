@@ -25,6 +25,7 @@ from tests.residents_api.people import (
     VILLAGE,
     found,
     number,
+    registered,
 )
 
 pytestmark = pytest.mark.usefixtures("divisions")
@@ -58,7 +59,9 @@ async def test_the_position_covers_what_was_imported(
     assert [(area["kind"], area["name"]) for area in areas] == [
         ("grid", f"{VILLAGE}003"),
         ("compound", ledgers.COMPOUND),
+        ("compound", ledgers.COMPOUND),
     ]
+    assert areas[-1]["population"] == 7
     assert {area["village_code"] for area in areas} == {VILLAGE}
     # Everything again changes nothing, so there is nothing to tell.
     before = await position(register)
@@ -104,6 +107,7 @@ async def test_a_state_says_the_allowed_and_no_more(
     await succeeded(worker, row)
     (state,) = await states(register, start)
     (compound,) = (await worker.get("/v1/compounds")).json()["items"]
+    (dwelling,) = (await worker.get("/v1/dwellings")).json()["items"]
     assert state == {
         "id": (await _only(worker))["id"],
         "version": 1,
@@ -114,15 +118,65 @@ async def test_a_state_says_the_allowed_and_no_more(
         "education": "undergraduate",
         "marital_status": None,
         "political_status": None,
+        # Who keeps the record: it says who may label a resident who lives nowhere known.
+        "state": "active",
+        "merged_into": None,
+        "keeper": {"division_code": VILLAGE, "grid_code": None, "compound_id": None},
         "labels": [],
         "places": [
             {
+                "dwelling_id": dwelling["id"],
                 "division_code": VILLAGE,
                 "grid_code": f"{VILLAGE}007",
                 "compound_id": compound["id"],
                 "tenure": "tenant",
                 "start_date": "2020-05-01",
                 "end_date": None,
+                "lease_end_date": None,
             }
         ],
     }
+
+
+async def test_a_state_says_who_keeps_somebody_who_lives_nowhere(
+    worker: httpx.AsyncClient, register: App
+) -> None:
+    await succeeded(worker, person("张三", number()))
+    (compound,) = (await worker.get("/v1/compounds")).json()["items"]
+    start = await position(register)
+    await registered(worker, "李四")
+    of_compound = register.as_role(Role.COMMUNITY_WORKER, compound["id"])
+    await registered(of_compound, "王五")
+    told = await states(register, start)
+    kept: dict[str, Any] = {"division_code": VILLAGE, "grid_code": None, "compound_id": None}
+    assert [(s["keeper"], s["places"]) for s in told] == [
+        (kept, []),
+        ({**kept, "compound_id": compound["id"]}, []),
+    ]
+
+
+async def test_a_grid_said_later_is_the_dwellings_and_of_all_who_live_there(
+    worker: httpx.AsyncClient, register: App
+) -> None:
+    await succeeded(worker, person("张三", number()), person("李四", number(sequence=2)))
+    grid = register.as_role(Role.COMMUNITY_WORKER, f"{VILLAGE}007")
+    assert (await grid.get("/v1/dwellings")).json()["items"] == []
+    start = await position(register)
+    said = [person("张三", number(), grid="7"), person("王五", number(sequence=3), grid="7")]
+    job = await succeeded(worker, *said)
+    assert counts(job) == (1, 1, 0)
+    (dwelling,) = (await grid.get("/v1/dwellings")).json()["items"]
+    assert dwelling["grid_code"] == f"{VILLAGE}007"
+    assert len((await grid.get("/v1/residents")).json()["items"]) == 3
+    told = await states(register, start)
+    assert sorted((s["version"], s["places"][0]["grid_code"]) for s in told) == [
+        (1, f"{VILLAGE}007"),
+        (2, f"{VILLAGE}007"),
+        (2, f"{VILLAGE}007"),
+    ]
+    # Said once, it is known; another one does not move the dwelling.
+    before = await position(register)
+    assert counts(await succeeded(worker, *said)) == (0, 0, 2)
+    await succeeded(worker, person("张三", number(), grid="8"))
+    assert [s["places"][0]["grid_code"] for s in await states(register, before)] == []
+    assert (await grid.get("/v1/dwellings")).json()["items"] == [dwelling]

@@ -1,7 +1,5 @@
 """Residents of an area: who is in the list, once each, page by page."""
 
-import base64
-import json
 from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Any
@@ -10,8 +8,10 @@ import httpx
 import pytest
 
 from services.common.access import Role
+from services.common.pagination import token_for
 from tests.conftest import FixedClock
 from tests.houses import App, Identity
+from tests.queries import QueryLog
 from tests.residents_api.homes import dwelling_of, home, moved_in, moved_out
 from tests.residents_api.ledgers import everybody, person, succeeded
 from tests.residents_api.people import (
@@ -25,7 +25,6 @@ from tests.residents_api.people import (
     refusal,
     registered,
 )
-from tests.residents_api.statements import own_statements
 
 pytestmark = pytest.mark.usefixtures("divisions")
 
@@ -235,7 +234,7 @@ async def test_who_moves_out_goes_back_to_whoever_keeps_the_record(
 
 async def test_pages_of_nonsense(city: httpx.AsyncClient) -> None:
     def token(*keys: Any) -> str:
-        return base64.urlsafe_b64encode(json.dumps(keys).encode()).decode().rstrip("=")
+        return token_for("/v1/residents?", *keys)
 
     for given in (
         "x",
@@ -285,13 +284,13 @@ async def test_a_list_is_as_many_queries_however_long(city: httpx.AsyncClient) -
         ]
         await succeeded(city, *people)
         await registered(city, f"住处不明{rows}")
-        with own_statements() as queries:
+        with QueryLog() as queries:
             items = (await city.get("/v1/residents", params={"page_size": 100})).json()["items"]
         assert len(items) >= rows
         numbers[rows] = len(queries)
     # Who lives there and who is kept there; their numbers; their phones.
     assert numbers == {1: 4, 60: 4}
     compound = await home(city, room="1")
-    with own_statements() as queries:
+    with QueryLog() as queries:
         await city.get("/v1/residents", params={"area": compound["compound_id"]})
     assert len(queries) == 5

@@ -9,6 +9,7 @@ import pytest
 
 from services.common.access import Role
 from tests.houses import App
+from tests.residents_api.feeds import events, position
 from tests.residents_api.people import (
     NEXT_VILLAGE,
     VILLAGE,
@@ -49,7 +50,7 @@ async def test_an_update_says_what_was_read(worker: httpx.AsyncClient) -> None:
         428,
         "precondition.required",
     )
-    for never_given in ('"2"', 'W/"1"', "*", "1", '"1', '""', '"-1"', '"' + "9" * 30 + '"'):
+    for never_given in ('"2"', 'W/"1"', "**", "1", '"1', '""', '"-1"', '"' + "9" * 30 + '"'):
         answer = await _patched(worker, resident, never_given, occupation="农民")
         assert refusal(answer) == (412, "precondition.failed"), never_given
     answer = await _patched(worker, resident, 1, occupation="农民")
@@ -207,3 +208,39 @@ async def test_who_is_not_mine_does_not_exist(register: App, worker: httpx.Async
         assert answer.status_code in (404, 422), nonsense
         assert answer.headers["content-type"] == "application/problem+json"
     assert (await worker.get(f"/v1/residents/{resident['id']}")).json() == resident
+
+
+async def test_what_is_known_already_changes_nothing(
+    register: App, worker: httpx.AsyncClient
+) -> None:
+    said: dict[str, Any] = {
+        "name": "张三",
+        "id_number": FIRST,
+        "phones": ["13800000001", "13800000002"],
+        "population_type": "household_registered",
+        "occupation": "农民",
+        "education": "primary",
+        "sex": "female",
+        "birth_date": "1990-05-01",
+        "note": None,
+    }
+    resident = await registered(worker, **said)
+    start = await position(register)
+    same = [{}, said, {"name": " 张 三 "}, {"phones": ["138 0000 0001", "+8613800000002"]}]
+    for values in same:
+        answer = await _patched(worker, resident, 1, **values)
+        assert (answer.status_code, answer.headers["etag"]) == (200, '"1"'), values
+        assert answer.json() == resident
+    assert await events(register, start) == []
+    assert refusal(await _patched(worker, resident, 2)) == (412, "precondition.failed")
+    # The order of the phones is which to call first.
+    turned = await _patched(worker, resident, 1, phones=said["phones"][::-1])
+    assert (turned.status_code, turned.json()["version"]) == (200, 2)
+
+
+async def test_whatever_version_there_is(worker: httpx.AsyncClient) -> None:
+    resident = await registered(worker)
+    for version, occupation in ((2, "农民"), (3, "渔民")):
+        answer = await _patched(worker, resident, "*", occupation=occupation)
+        assert (answer.status_code, answer.json()["version"]) == (200, version)
+    assert refusal(await _patched(worker, {"id": uuid4()}, "*", occupation="农民"))[0] == 404

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import AsyncGenerator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,17 +17,20 @@ from services.common.settings import DatabaseSettings, NeighbourSettings
 from services.tagging_api.main import create_app
 from services.tagging_api.settings import Settings
 from tests.conftest import Database, FixedClock
-from tests.houses import SERVICE_TOKEN, App, Identity, opened
+from tests.houses import SERVICE_TOKEN, App, Identity, KeysAndFeed, opened
 from tests.tagging_api.neighbours import Neighbour, neighbour, residents
 
 
 @pytest.fixture
-def settings(db: Database, identity: Identity) -> Settings:
+def settings(db: Database, identity: Identity, tmp_path: Path) -> Settings:
     return Settings(
         database=DatabaseSettings(url=SecretStr(db.urls["tagging_api"]), pool_size=4),
         security=identity.security,
         residents=NeighbourSettings(url="http://residents.test", token=SecretStr(SERVICE_TOKEN)),
         reports=NeighbourSettings(url="http://reports.test", token=SecretStr(SERVICE_TOKEN)),
+        gateway=NeighbourSettings(url="http://gateway.test", token=SecretStr(SERVICE_TOKEN)),
+        sealing_key=SecretStr("33" * 32),
+        outbox_directory=tmp_path / "outbox",
         campaign_batch_size=50,
     )
 
@@ -54,15 +58,25 @@ async def reports(db: Database, identity: Identity, clock: FixedClock) -> AsyncG
 
 
 @pytest.fixture
+async def accounts(
+    db: Database, identity: Identity, clock: FixedClock
+) -> AsyncGenerator[Neighbour]:
+    """The gateway, as far as it has a feed."""
+    async with neighbour("gateway", db, identity, clock) as opened_neighbour:
+        yield opened_neighbour
+
+
+@pytest.fixture
 async def tagging(
     settings: Settings,
     identity: Identity,
     clock: FixedClock,
     register: Neighbour,
     reports: Neighbour,
+    accounts: Neighbour,
 ) -> AsyncGenerator[App]:
     transports = {
-        "gateway": identity.transport,
+        "gateway": KeysAndFeed(identity.transport, accounts.open.transport),
         "residents_api": register.open.transport,
         "reports_api": reports.open.transport,
     }
@@ -85,6 +99,7 @@ class Town:
         for _ in range(30):  # a second each, on a machine that may be busy
             with contextlib.suppress(PositionNotReached):
                 await projection.reach(self.tagging.state["followers"], position, own="tagging_api")
+                await self.tagging.state["targeting"].caught_up()
                 return position
         raise AssertionError("the neighbour's event did not arrive")
 
@@ -92,6 +107,8 @@ class Town:
         await self.arrived(self.register, residents(*states))
 
     async def count(self, rule: dict[str, Any], *areas: str, role: Role = Role.CITY_OFFICER) -> int:
+        """With all that is committed: tests do not carry positions about."""
+        await self.tagging.state["targeting"].caught_up()
         answer = await self.tagging.as_role(role, *areas).post(
             "/v1/audiences/count", json={"rule": rule}
         )

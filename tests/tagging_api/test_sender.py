@@ -1,18 +1,25 @@
 """Delivery in the background: kill -9 at any moment, and nobody is missed and nobody told twice."""
 
 import asyncio
+import multiprocessing
 import os
+import random
 import subprocess
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
+from datetime import timedelta
+from multiprocessing.context import ForkServerContext
 from typing import Any
 from uuid import UUID
 
+import asyncpg
+import pytest
 import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
 
 from services.common.access import Role
-from services.common.database import Sessions
+from services.common.database import Notifications, Sessions
 from services.common.identifiers import new_id
 from services.tagging_api.models import (
     Campaign,
@@ -22,9 +29,12 @@ from services.tagging_api.models import (
     ResidentPlace,
     Tag,
 )
-from services.tagging_api.service.campaigns import Sender
+from services.tagging_api.service.campaigns import sending, steps
+from services.tagging_api.service.campaigns.sending import Sender
 from services.tagging_api.settings import Settings
-from tests.conftest import FixedClock
+from tests.conftest import Database, FixedClock
+from tests.scarcity import one_connection, warned
+from tests.tagging_api import senders
 from tests.tagging_api.neighbours import JINSHA
 
 PEOPLE = 3_000
@@ -101,6 +111,9 @@ def _process(settings: Settings) -> Generator["subprocess.Popen[bytes]"]:
         "RESIDENTS__TOKEN": away["token"],
         "REPORTS__URL": away["url"],
         "REPORTS__TOKEN": away["token"],
+        "GATEWAY__URL": away["url"],
+        "GATEWAY__TOKEN": away["token"],
+        "SEALING_KEY": settings.sealing_key.get_secret_value(),
         "CAMPAIGN_BATCH_SIZE": str(BATCH),
     }
     process = subprocess.Popen(
@@ -128,14 +141,32 @@ async def _moved(alone: Sessions, campaign_id: UUID, since: int) -> int:
         await asyncio.sleep(0.002)
 
 
-async def test_killed_again_and_again_while_sending(
-    alone: Sessions, settings: Settings, clock: FixedClock
+@pytest.fixture(scope="session")
+def processes() -> ForkServerContext:
+    """Where sender processes come from: forked off one that has imported everything already."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.tagging_api.senders"])
+    return context
+
+
+async def test_killed_twenty_times_while_sending(
+    alone: Sessions, settings: Settings, clock: FixedClock, processes: ForkServerContext
 ) -> None:
     campaign_id = await _campaign(alone, clock)
+    chance = random.Random(4)  # noqa: S311 - any moment will do
     delivered = 0
-    for _ in range(3):
-        with _process(settings):
+    for _ in range(20):
+        process = processes.Process(
+            target=senders.live, args=(settings.database.url.get_secret_value(), BATCH)
+        )
+        process.start()
+        try:
             delivered = await _moved(alone, campaign_id, delivered)
+            await asyncio.sleep(chance.uniform(0, 0.02))
+        finally:
+            process.kill()
+            process.join()
+            process.close()
         await _gone(alone)
         state, recipients, delivered = await _progress(alone, campaign_id)
         assert (state, recipients) == ("sending", PEOPLE)
@@ -144,9 +175,9 @@ async def test_killed_again_and_again_while_sending(
         assert await _messages(alone, campaign_id) == (delivered, delivered)
 
     # Several go on with it at once, as the workers of a service do.
-    senders = [Sender(alone, clock=clock, batch_size=50) for _ in range(3)]
+    several = [Sender(alone, clock=clock, batch_size=50) for _ in range(3)]
     while (await _progress(alone, campaign_id))[0] != "sent":
-        await asyncio.gather(*(sender.step() for sender in senders))
+        await asyncio.gather(*(sender.step() for sender in several))
     assert await _progress(alone, campaign_id) == ("sent", PEOPLE, PEOPLE)
     assert await _messages(alone, campaign_id) == (PEOPLE, PEOPLE)
 
@@ -228,8 +259,12 @@ async def test_who_is_already_told_is_not_told_again(alone: Sessions, clock: Fix
         pass
     # As if it were all to be done once more.
     async with alone.write() as session:
-        await session.execute(sa.update(Delivery).values(delivered_at=None))
-        await session.execute(sa.update(Campaign).values(state="sending", delivered=0))
+        await session.execute(sa.delete(Delivery))
+        await session.execute(
+            sa.update(Campaign).values(
+                state="sending", delivered=0, recipients=None, handed_over=False
+            )
+        )
     while await sender.step():
         pass
     assert await _progress(alone, campaign_id) == ("sent", 10, 10)
@@ -250,3 +285,81 @@ async def test_several_campaigns_are_sent_side_by_side(alone: Sessions, clock: F
     while await sender.step():
         pass
     assert await _progress(alone, first) == ("sent", 40, 40)
+
+
+async def _refuse_audience(db: Database, campaign_id: UUID) -> None:
+    """Let every statement fail that stores the audience of one campaign."""
+    connection = await asyncpg.connect(db.admin_url)
+    await connection.execute(
+        f"ALTER TABLE tagging_api.campaign ADD CONSTRAINT fails"
+        f" CHECK (id <> '{campaign_id}' OR recipients IS NULL)"
+    )
+    await connection.close()
+
+
+async def _let_audience(db: Database) -> None:
+    connection = await asyncpg.connect(db.admin_url)
+    await connection.execute("ALTER TABLE tagging_api.campaign DROP CONSTRAINT fails")
+    await connection.close()
+
+
+async def test_a_campaign_that_fails_rests_and_holds_nobody_up(
+    alone: Sessions, db: Database, clock: FixedClock
+) -> None:
+    failing = await _campaign(alone, clock, people=20)
+    later = await _campaign(alone, clock, people=20)
+    await _refuse_audience(db, failing)
+    sender = Sender(alone, clock=clock, batch_size=50)
+    with pytest.raises(DBAPIError):
+        await sender.step()
+    while await sender.step():
+        pass
+    assert await _progress(alone, later) == ("sent", 40, 40)
+    assert await _progress(alone, failing) == ("sending", None, 0)
+    # Tried again after a rest, which is longer each time and never longer than five minutes.
+    rests = [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]
+    for rest in rests:
+        clock.advance(timedelta(seconds=rest) - timedelta(milliseconds=1))
+        assert not await sender.step()
+        clock.advance(timedelta(milliseconds=1))
+        with pytest.raises(DBAPIError):
+            await sender.step()
+    await _let_audience(db)
+    clock.advance(timedelta(minutes=5))
+    while await sender.step():
+        pass
+    assert await _progress(alone, failing) == ("sent", 40, 40)
+
+
+async def test_a_rule_that_nobody_can_read_any_more_stops_its_campaign_only(
+    alone: Sessions, clock: FixedClock
+) -> None:
+    unreadable = await _campaign(
+        alone, clock, people=5, rule={"field": "shoe_size", "op": "eq", "value": 43}
+    )
+    later = await _campaign(alone, clock, people=5)
+    sender = Sender(alone, clock=clock, batch_size=50)
+    while await sender.step():
+        pass
+    assert await _progress(alone, unreadable) == ("stopped", None, 0)
+    assert await _progress(alone, later) == ("sent", 10, 10)
+
+
+async def test_delivery_outlives_a_database_that_has_no_connection_to_give(
+    settings: Settings, alone: Sessions, clock: FixedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sending, "_LOOK_AGAIN_SECONDS", 0.01)
+    campaign_id = await _campaign(alone, clock, people=10)
+    notifications = Notifications(settings.database, channel=steps.CHANNEL)
+    async with one_connection(settings.database) as sessions:
+        sender = Sender(sessions, clock=clock, batch_size=50)
+        async with sessions.read() as taken:
+            await taken.execute(sa.select(1))
+            running = asyncio.create_task(sender.run(notifications))
+            assert await warned(running, "campaigns.interrupted") == "TimeoutError"
+        while (await _progress(alone, campaign_id))[0] == "sending":
+            assert not running.done(), running
+            await asyncio.sleep(0.01)
+        running.cancel()
+        await asyncio.wait([running])
+    assert await _progress(alone, campaign_id) == ("sent", 10, 10)

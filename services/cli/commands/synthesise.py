@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from services.cli.commands.options import Village
+from services.cli.commands.options import DEFAULT_DATA_DIR, DataDir, Village
 from services.cli.failures import Failure
 from services.cli.premises import DIVISIONS
 from services.cli.synth import ledger
@@ -25,8 +25,10 @@ def synth(
     mistakes: Annotated[
         float, typer.Option(min=0, max=1, help="Share of rows with a mistake in them.")
     ] = 0.0,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
     """Write a synthetic ledger (台账) of a village: people who do not exist."""
+    del data_dir  # taken as by the other commands, so that a script may give it to all; not used
     writers = {".csv": ledger.write_csv, ".xlsx": ledger.write_xlsx}
     if (write := writers.get(file.suffix.lower())) is None:
         raise Failure(f"{file} ends neither in .csv nor in .xlsx.")

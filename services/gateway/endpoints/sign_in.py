@@ -50,6 +50,7 @@ tokens = APIRouter(tags=["sign-in"])
         503: {"model": TokenRefusal},
     },
 )
+@public
 async def create_token(request: Request) -> Response:
     """Sign in: exchange a password, a client's secret or a refresh token for an access token.
 

@@ -2,11 +2,19 @@
 
 from collections.abc import Mapping
 
+from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.common import errors
-from services.common.problems import MethodNotAllowed, RouteNotFound, Unavailable
+from services.common.problems import (
+    MethodNotAllowed,
+    RouteNotFound,
+    TokenInvalid,
+    TokenMissing,
+    Unavailable,
+)
+from services.common.security import service_caller
 from services.common.telemetry import Metrics, TelemetryMiddleware
 from services.gateway.domain.routes import PUBLIC, NotAllowed, Route, segments_of
 from services.gateway.proxy import headers
@@ -16,6 +24,8 @@ from services.gateway.service.directory import OWN, Directory
 
 # The gateway's own paths that are in no contract. `/internal` is not among them: it never passes.
 _OWN_PATHS = frozenset({"openapi.json", "docs", "livez", "readyz", "metrics"})
+# The gateway's own feed is for neighbours who say who they are; for everybody else nothing is there.
+_FEED = frozenset({("internal", "feed"), ("internal", "snapshot")})
 
 Segments = tuple[str, ...] | None
 Found = Route | NotAllowed | None
@@ -44,7 +54,9 @@ class Front:
             return
         segments = segments_of(scope["path"], scope["raw_path"])
         found = _find(scope, segments)
-        own_path = segments is not None and segments[0] in _OWN_PATHS
+        own_path = segments is not None and (
+            segments[0] in _OWN_PATHS or (segments in _FEED and _is_neighbour(scope))
+        )
         if own_path or (isinstance(found, Route) and found.owner == OWN):
             await self._own(scope, receive, send)
         else:
@@ -84,6 +96,15 @@ class Front:
             method=scope["method"] if scope["method"] in found.methods else "GET",
             max_body_bytes=self._max_body_bytes,
         )
+
+
+def _is_neighbour(scope: Scope) -> bool:
+    accepted: dict[str, str] = scope["state"]["service_tokens"]
+    try:
+        service_caller(HTTPConnection(scope), accepted)
+    except (TokenMissing, TokenInvalid):
+        return False
+    return True
 
 
 def _find(scope: Scope, segments: Segments) -> Found:

@@ -21,6 +21,14 @@ async def account(session: ReadSession, account_id: UUID) -> Account | None:
     return await session.scalar(select(Account).where(Account.id == account_id))
 
 
+async def after(session: ReadSession, account_id: UUID | None, *, limit: int) -> Sequence[Account]:
+    """Accounts by id, from the one after."""
+    statement = select(Account).order_by(Account.id).limit(limit)
+    if account_id is not None:
+        statement = statement.where(Account.id > account_id)
+    return (await session.scalars(statement)).all()
+
+
 async def client(session: ReadSession, client_id: str) -> ApiClient | None:
     return await session.scalar(select(ApiClient).where(ApiClient.client_id == client_id))
 

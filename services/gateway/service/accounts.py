@@ -6,6 +6,7 @@ from uuid import UUID
 
 from sqlalchemy.exc import IntegrityError
 
+from services.common import outbox
 from services.common.access import Permission, Role
 from services.common.areas import Area, place_of
 from services.common.database import WriteSession
@@ -16,6 +17,7 @@ from services.gateway.domain.accounts import account_faults, client_faults, pass
 from services.gateway.errors import REFUSALS
 from services.gateway.models import Account, ApiClient
 from services.gateway.repository import sign_ins
+from services.gateway.service.events import account_changed
 from services.gateway.service.passwords import hashed
 
 
@@ -43,6 +45,7 @@ async def create_account(
         resident_id=resident_id,
     )
     await _add(session, account)
+    await outbox.emit(session, *account_changed([account]))
     return account
 
 

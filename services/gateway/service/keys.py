@@ -9,7 +9,7 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet, OKPKey
 
-from services.common.security import ALGORITHM
+from services.common.security import ALGORITHM, SIGNATURES
 from services.gateway.settings import Settings
 
 
@@ -28,7 +28,7 @@ class SigningKeys:
         }
 
     def sign(self, claims: Mapping[str, Any]) -> str:
-        return jwt.encode(self._header, dict(claims), self._key, [ALGORITHM])
+        return jwt.encode(self._header, dict(claims), self._key, registry=SIGNATURES)
 
     @property
     def transport(self) -> httpx.AsyncBaseTransport:
@@ -46,7 +46,8 @@ class _OwnKeys(httpx.AsyncBaseTransport):
 
 def _private(text: str) -> OKPKey:
     try:
-        key = OKPKey.import_key(json.loads(text))
+        jwk = json.loads(text)
+        key = OKPKey.import_key({name: jwk[name] for name in ("kty", "crv", "x", "d", "kid")})
     except (ValueError, TypeError, KeyError, JoseError):
         raise ValueError("GATEWAY_SIGNING_KEY is not a JWK.") from None
     if not key.is_private or key.curve_name != "Ed25519" or not key.kid:

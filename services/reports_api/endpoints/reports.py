@@ -12,7 +12,7 @@ from services.common.identifiers import new_id
 from services.common.pagination import PageInQuery, cut
 from services.common.preconditions import etag
 from services.common.problems import AreaForbidden, RequestInvalid
-from services.common.routing import Reading, UnitOfWorkRoute, Writing, uploads
+from services.common.routing import Reading, UnitOfWorkRoute, Writing, late_transaction
 from services.common.security import Caller, requires
 from services.reports_api.dependencies import (
     ReportInPath,
@@ -43,7 +43,7 @@ def _shown(report: Report, caller: Caller) -> ReportRead:
 
 
 @router.post("/reports", status_code=201, responses=refuses(AreaForbidden))
-@uploads
+@late_transaction
 async def create_report(
     request: Request,
     response: Response,

@@ -16,10 +16,9 @@ from uuid import UUID
 
 import structlog
 from fastapi import UploadFile
-from sqlalchemy.exc import DBAPIError
 
 from services.common.clock import Clock
-from services.common.database import Sessions
+from services.common.database import UNREACHABLE, Sessions
 from services.common.problems import FieldError, RequestInvalid, Text, Unavailable
 from services.reports_api.domain import pictures
 from services.reports_api.domain.pictures import Picture
@@ -96,7 +95,7 @@ class PhotoIntake:
             try:
                 while await self.sweep_once():
                     pass
-            except (DBAPIError, OSError, Unavailable) as failed:
+            except (*UNREACHABLE, Unavailable) as failed:
                 log.warning("photo_uploads.sweep_failed", error=type(failed).__name__)
             await asyncio.sleep(_SWEEP_SECONDS)
 

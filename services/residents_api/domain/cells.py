@@ -14,11 +14,14 @@ Cell = str | int | float | bool | date | datetime | time | timedelta | None
 
 # Ways of writing "nothing" into a cell that a form insists on having filled. Compared after
 # `folded`, so full-width forms are covered.
-_NOTHING = (
-    "/ // \\ - -- --- — —— _ __ . 。 、 * ? 无 暂无 没有 空 不详 未知 不清楚 不知道 未提供 未填 待补 待核实 "
+_NONE = (
+    "/ // \\ - -- --- — —— _ __ . 。 、 * 无 暂无 没有 空 未填 "
     "n/a #n/a na nan null none nil #ref! #value! #name? #div/0!"
 )
-NOTHING_WORDS = frozenset(_NOTHING.split())
+# Of these: there is something, and nobody knows what.
+_UNKNOWN = "? ?? ??? 不详 不祥 未知 不明 不清 不清楚 不知道 未提供 未登记 待补 待查 待定 待核 待核实 待核查 待确认"
+_UNKNOWN_WORDS = frozenset(_UNKNOWN.split())
+NOTHING_WORDS = frozenset(_NONE.split()) | _UNKNOWN_WORDS
 _LONGEST_NOTHING = max(map(len, NOTHING_WORDS))
 
 _SPACES = re.compile(r"\s+")
@@ -67,6 +70,11 @@ def says_nothing(text: str) -> bool:
     if len(text) > _LONGEST_NOTHING:
         return False
     return not text or text in NOTHING_WORDS or folded(text) in NOTHING_WORDS
+
+
+def says_unknown(text: str) -> bool:
+    """Whether the text says that there is something, but not what: 不详, 待核."""
+    return len(text) <= _LONGEST_NOTHING and folded(text) in _UNKNOWN_WORDS
 
 
 def _number_text(number: float) -> str:

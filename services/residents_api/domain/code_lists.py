@@ -1,7 +1,8 @@
 """The code lists of the register: national standards where there are any, and ledger words.
 
 The entries are in `data/code_lists.csv`; a code once published never changes its meaning.
-Codes on the wire are English words, except for peoples, which have their GB/T 3304 numbers.
+Codes on the wire are English words, except for peoples, which have their GB/T 3304 numbers, and
+nationalities, which have the three letters of ISO 3166 that passports have, in lower case.
 """
 
 import csv
@@ -69,6 +70,17 @@ CODE_LISTS: Mapping[str, CodeList] = MappingProxyType(
             CodeList("relation_to_head", "与户主关系", "Relation to household head", "GB/T 4761"),
             CodeList("population_type", "人口类型", "Population type", None),
             CodeList("tenure", "居住类型", "Tenure", None),
+            CodeList("nationality", "国籍", "Nationality", "GB/T 2659"),
+            CodeList("dwelling_use", "房屋用途", "Use of a dwelling", None),
+            CodeList("building_status", "楼栋状态", "State of a building", None),
+            CodeList("occupancy_state", "居住关系状态", "State of an occupancy", None),
+            CodeList("resident_state", "居民状态", "State of a resident's record", None),
+            CodeList("document_kind", "证件种类", "Kind of identity document", None),
+            CodeList("document_status", "证件状态", "State of an identity document", None),
+            CodeList("risk_level", "风险等级", "Risk level", None),
+            CodeList("coordinate_system", "坐标系", "Coordinate system", None),
+            CodeList("committee_kind", "小区自治组织", "Kind of committee", None),
+            CodeList("contact_role", "小区联系人身份", "Role of a compound's contact", None),
         )
     }
 )

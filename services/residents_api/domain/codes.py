@@ -18,9 +18,13 @@ RowCode = Literal[
     "id_number.upgraded_15",
     "sex.conflicts_with_id",
     "birth_date.conflicts_with_id",
+    "birth_date.implausible",
+    "start_date.in_future",
     "phone.invalid",
     "row.duplicate",
     "value.unknown_code",
+    "village.conflicts_with_import",
+    "dwelling.demolished",
     "resident.elsewhere",
     "name.conflicts_with_register",
 ]
@@ -37,7 +41,12 @@ class CodeMeaning:
 
 
 _MEANINGS = (
-    CodeMeaning("name.missing", True, "没有姓名，请补填。", "There is no name: fill it in."),
+    CodeMeaning(
+        "name.missing",
+        True,
+        "没有姓名，或所填内容不是一个人的姓名（如合计、过长、两个名字），请填写。",
+        "There is no name, or what stands there is not the name of one person: fill it in.",
+    ),
     CodeMeaning(
         "identity.missing",
         True,
@@ -107,6 +116,19 @@ _MEANINGS = (
         "The birth date differs from the identity number, which was followed: check it.",
     ),
     CodeMeaning(
+        "birth_date.implausible",
+        False,
+        "出生日期早于 1900 年，已登记，请核对。",
+        "The birth date is before 1900: it was taken over, check it.",
+    ),
+    CodeMeaning(
+        "start_date.in_future",
+        False,
+        "入住时间晚于今天，到那天才算居住在此，请核对。",
+        "The move-in date is later than today: the person counts as living there from then on. "
+        "Check it.",
+    ),
+    CodeMeaning(
         "phone.invalid",
         False,
         "电话号码无法识别，未登记，请核对（座机请加区号）。",
@@ -123,6 +145,18 @@ _MEANINGS = (
         False,
         "有内容无法识别，该项未登记，请改用规定的选项。",
         "A value was not recognised and left out: use one of the listed values.",
+    ),
+    CodeMeaning(
+        "village.conflicts_with_import",
+        False,
+        "村（社区）一栏是另一个村（社区），已按导入所选的村（社区）登记，请核对。",
+        "The row names another village than the import, which was followed: check it.",
+    ),
+    CodeMeaning(
+        "dwelling.demolished",
+        False,
+        "该楼栋已登记为拆除，居住关系未登记，请核对住址。",
+        "The building is registered as demolished: where the person lives was left out, check it.",
     ),
     CodeMeaning(
         "resident.elsewhere",

@@ -2,7 +2,7 @@
 
 2002-09-08, 2021.8.15, 2012/9/1, 20150305, 2015年3月5日, 2015年3月, 1990.5, 1990年, 85.3.2,
 二〇一五年三月, ISO date-times, date cells, and serial numbers (44197) of date cells that lost
-their format. A day before its month before its year is refused: 3/5/2015 is two dates.
+their format. Typed as text, 20203 may be a month without its zero: no date. A day before its month before its year is refused: 3/5/2015 is two dates.
 """
 
 import re
@@ -33,6 +33,7 @@ _COMPACT = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})(?:\.0*)?")
 _MONTHLY = re.compile(r"([0-9]{4})([0-9]{2})(?:\.0*)?")
 _SHORT = re.compile(r"([0-9]{2})([0-9]{2})([0-9]{2})")
 _SERIAL = re.compile(r"([0-9]{4,5})(?:\.[0-9]+)?")
+_MONTH_WITHOUT_ZERO = re.compile(r"(?:19[0-9]{2}|20[0-3][0-9])[1-9]")
 _CHINESE = re.compile(rf"[{numerals.CHARACTERS}]+")
 # A spreadsheet's day 1 is 1900-01-01 and it believes in 1900-02-29; from 1 March 1900 on,
 # counting from 30 December 1899 agrees with it.
@@ -86,19 +87,21 @@ def parse_written(cell: Cell, *, today: date) -> WrittenDate | None:
     if cell is None:
         return None
     if isinstance(cell, (int, float)) and not isinstance(cell, bool):
-        return _text(text_of(cell), today)
+        return _text(text_of(cell), today, typed=False)
     raise DateError
 
 
 # A ledger's few distinct days are parsed once: start dates repeat by the thousand.
 @lru_cache(maxsize=1 << 16)
-def _text(text: str, today: date) -> WrittenDate | None:
+def _text(text: str, today: date, *, typed: bool = True) -> WrittenDate | None:
     if iso := _ISO.fullmatch(text):
         return _of(iso[1], iso[2], iso[3])
     text = compatible(text_of(text)).lstrip("'`‘’")
     if not text:
         return None
     if len(text) > 40:
+        raise DateError
+    if typed and _MONTH_WITHOUT_ZERO.fullmatch(text):
         raise DateError
     text = _CHINESE.sub(_arabic, text)
     if written := _WRITTEN.fullmatch(text):

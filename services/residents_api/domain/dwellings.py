@@ -22,6 +22,14 @@ MAX_WRITTEN_CHARACTERS = 120
 _HAN_NUMBER = f"[{numerals.CHARACTERS}]+"
 _NUMBER = rf"(?:[0-9]+[A-Z]?|[A-Z][0-9]*|{_HAN_NUMBER})"
 _BUILDING_WORD = r"(?:号?[栋幢座]|号楼|#?楼|#)"
+_MONTH_NAME = "(?:JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC)[A-Z]*"
+_CLOCK = r"(?:[T ]?[0-9]{1,2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?)"
+# What spreadsheets make of 3-2 and show of it. 3-2-2001 may be a room on the twentieth floor.
+_DATE_SHOWN = re.compile(
+    rf"(?:19|20)[0-9]{{2}}[-/.年](?:0?[1-9]|1[0-2])[-/.月](?:0?[1-9]|[12][0-9]|3[01])日?{_CLOCK}?"
+    rf"|(?:[0-9]{{4}}年)?[0-9]{{1,2}}月(?:[0-9]{{1,2}}日)?|[0-9]{{1,4}}[-/.]{_MONTH_NAME}(?:[-/.][0-9]{{2,4}})?"
+    rf"|{_MONTH_NAME}[-/.][0-9]{{1,4}}|[0-9]{{1,4}}[-/][0-9]{{1,2}}[-/][0-9]{{1,4}}{_CLOCK}"
+)
 _DASHES = re.compile(r"[-‐-―−－_/\\~]+")
 _SPACES = re.compile(r"\s+")
 
@@ -38,7 +46,7 @@ _GROUPED = re.compile(
 )
 _GROUP = re.compile(rf"第?([0-9]+|{_HAN_NUMBER})(村民小组|居民小组|小组|组|社|队)?")
 _COMPOSITE = re.compile(
-    r"(?:^|[^0-9A-Z])[0-9A-Z]{1,2}-[0-9A-Z]|[栋幢]|单元|[0-9]号楼|[0-9一二三四五六七八九十](?:组(?!团)|社(?!区)|队)"
+    r"(?:^|[^0-9A-Z])[0-9A-Z]{1,2}-[0-9A-Z]|[栋幢]|[0-9A-Z]座.|单元|[0-9]号楼|[0-9一二三四五六七八九十](?:组(?!团)|社(?!区)|队)"
 )
 _NUMBERED = re.compile(rf"第?({_NUMBER})(?:号?[栋幢座]|号楼|#[栋幢座楼]?|楼|号)?")
 _SUFFIXED = re.compile(r"(.*[0-9A-Z])(?:号?[栋幢座]|号楼|#[栋幢座楼]?|楼|号)")
@@ -169,6 +177,15 @@ def is_group(text: str) -> bool:
     """Whether a building is a villagers' group (2组), which stands in no compound."""
     found = _GROUP.fullmatch(_tidy(text))
     return bool(found and found[2])
+
+
+@_once
+def is_date(text: str) -> bool:
+    """Whether a spreadsheet took a number for a date: 1-Mar, 3月2日, 2020-03-02 00:00:00.
+
+    What it was is lost: 3月2日 was 3-2 or 2003-2, and nobody knows which.
+    """
+    return _DATE_SHOWN.fullmatch(_SPACES.sub("", compatible(text)).upper()) is not None
 
 
 def of_sheet_name(name: str) -> Parts:

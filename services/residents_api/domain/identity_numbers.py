@@ -30,6 +30,9 @@ _DIGITS = re.compile(r"[0-9]+")
 _SEPARATORS = re.compile(r"[\s'\"`´‘’“”′.·_\-‐-―−]+")
 _EXPONENT = re.compile(r"[0-9]+(?:\.[0-9]+)?E\+?[0-9]{1,3}")
 _DECIMAL = re.compile(r"([0-9]{15,18})\.0+")
+_LABEL = re.compile(r"(?:居民|公民)?身份(?:证|证件)?(?:号码?)?[:：]\s*")
+_HAN_OR_BRACKET = re.compile(r"[\u3400-\u9fff()\[\]]")
+_FEWEST_DIGITS = 15
 
 
 class IdentityNumberError(ValueError):
@@ -51,13 +54,17 @@ class IdentityNumber:
 
 
 def parse(text: Cell, *, today: date) -> IdentityNumber:
-    """Read a number as people write it: spaces, full-width digits, a leading apostrophe, a small x.
+    """Read a number as people write it: spaces, full-width digits, a leading apostrophe, a small x,
+    the column's name before it (身份证:).
 
     Raises IdentityNumberError with the first that applies of precision_lost, length, format,
     birth_date, birth_date.in_future, check_digit. In that order a worker sees the coarsest
     mistake: a wrong day nearly always spoils the check character too.
     """
     number = _characters(text)
+    # A number with a remark (519…（无效）) has something in it that is no digit, not too many.
+    if _HAN_OR_BRACKET.search(number) and sum(map(str.isdecimal, number)) >= _FEWEST_DIGITS:
+        raise IdentityNumberError("id_number.format")
     if len(number) not in (15, 18):
         raise IdentityNumberError("id_number.length")
     upgraded = len(number) == 15
@@ -117,7 +124,7 @@ def _characters(cell: Cell) -> str:
         if len(decimal[1]) > 15:
             raise IdentityNumberError("id_number.precision_lost")
         return decimal[1]
-    return _SEPARATORS.sub("", text)
+    return _SEPARATORS.sub("", _LABEL.sub("", text, count=1) if ":" in text else text)
 
 
 def _birth_date(number: str, *, today: date) -> date:

@@ -10,6 +10,8 @@ from functools import lru_cache
 
 from pypinyin import Style, lazy_pinyin
 
+from services.residents_api.domain.cells import says_nothing
+
 # Surnames read otherwise than the same character in other words, or than pypinyin's first
 # reading of it (现代汉语词典; where it has two surnames for a character, the commoner).
 _SURNAMES = (
@@ -42,6 +44,47 @@ _SPACES = re.compile(r"\s+")
 _HAN = r"\u3007\u3400-\u4dbf\u4e00-\u9fff\ue000-\uf8ff\uf900-\ufaff\U00020000-\U0003ffff"
 _SPACE_BESIDE_HAN = re.compile(rf"(?<=[{_HAN}]) | (?=[{_HAN}])")
 _ALL_HAN = re.compile(rf"[{_HAN}]+")
+# What stands in a column of names and is nobody's: totals, headings, formulas.
+_NO_NAMES = frozenset(
+    [
+        "合计",
+        "总计",
+        "小计",
+        "共计",
+        "累计",
+        "本页小计",
+        "本页合计",
+        "备注",
+        "说明",
+        "注",
+        "序号",
+        "编号",
+        "姓名",
+        "名字",
+        "人员姓名",
+        "户主",
+        "户主姓名",
+        "房主",
+        "房主姓名",
+        "业主",
+        "业主姓名",
+        "住户",
+        "住户姓名",
+        "本人",
+        "家庭成员",
+        "成员",
+        "身份证",
+        "身份证号",
+        "身份证号码",
+        "性别",
+        "电话",
+        "联系电话",
+    ]
+)
+_FORMULA_STARTS = ("=", "@", "+", "#")
+# Shows what follows from right to left: the name that somebody has read is not the one written.
+_REVERSING = re.compile("[\u202b\u202e\u2067]")
+_SEVERAL = re.compile(r"(?<=[\u3400-\u9fff])[/\\|、,，;；&+](?=[\u3400-\u9fff])")
 _WORDS = re.compile(r"[\s·]+")
 
 
@@ -62,6 +105,22 @@ def normalise(text: str) -> str:
     text = _DOTS.sub("·", text)
     text = _FULL_STOP.sub("·", text)
     return _SPACE_BESIDE_HAN.sub("", text).strip("· ")
+
+
+def is_name(text: str) -> bool:
+    """Whether a text, as it was written, can be the name of one person.
+
+    Not: digits and marks alone, ways of writing "none", a heading or total (合计, 户主), a formula,
+    two names (张三/李四), or text that shows itself backwards.
+    """
+    name = normalise(text)
+    if not (name.isalpha() or any(map(str.isalpha, name))):
+        return False
+    if says_nothing(name) or name in _NO_NAMES or name.startswith(_FORMULA_STARTS):
+        return False
+    return _PLAIN.fullmatch(text) is not None or not (
+        _REVERSING.search(text) or _SEVERAL.search(name)
+    )
 
 
 def pinyin(name: str) -> tuple[str, str]:

@@ -28,7 +28,8 @@ _EXTENSION_WORD = re.compile(
 _DIGITS = re.compile(r"[0-9]+")
 # What a person in China can be called at: a mobile, or a landline with its area code. Numbers
 # of firms (400, 800, 95xxx) and landlines without area code are not kept: nothing in a ledger
-# says which area code is meant.
+# says which area code is meant, people keep the numbers of where they come from, and eight digits
+# are as often what is left of a mobile number. The row says so, and the worker adds 028.
 _CALLABLE = re.compile(
     r"(?:\+?86|0086)?(?:0?1[3-9][0-9]{9}|0?(?:10|2[0-9])[2-8][0-9]{7}|0?(?!400|800)[3-9][0-9]{2}[2-8][0-9]{6,7})"
 )

@@ -22,6 +22,9 @@ STATEMENT_BYTES = 8
 
 NUMBER = "identity_document.number"
 PHONE = "phone.number"
+CONTACT_PHONE = "compound_contact.phone"
+GUARDIAN_CONTACT = "guardian.contact"
+WANTED_CHANGE = "change_request.wanted"
 
 
 class SealBroken(Exception):
@@ -34,6 +37,11 @@ class Sealer:
 
     keys: Mapping[int, bytes] = field(repr=False)
     index_key: bytes = field(repr=False)
+
+    @property
+    def audit_key(self) -> bytes:
+        """What signs records of reading: made from the index key, and of no use in its place."""
+        return hmac.digest(self.index_key, b"shequ.audit", hashlib.sha256)
 
     def blind_index(self, column: str, value: str) -> bytes:
         """The keyed hash of a normalised value; the same value of another column differs."""

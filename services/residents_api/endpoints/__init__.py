@@ -1,5 +1,45 @@
 """HTTP in, schema out."""
 
-from services.residents_api.endpoints import areas, code_lists, housing, imports, people
+from services.residents_api.endpoints import (
+    accesses,
+    areas,
+    buildings,
+    changes,
+    code_lists,
+    compounds,
+    departures,
+    documents,
+    duplicates,
+    dwellings,
+    erasure,
+    exports,
+    history,
+    households,
+    housing,
+    imports,
+    mappings,
+    people,
+    statistics,
+)
 
-routers = (areas.router, code_lists.router, people.router, housing.router, imports.router)
+routers = (
+    areas.router,
+    compounds.router,
+    code_lists.router,
+    people.router,
+    documents.router,
+    departures.router,
+    changes.router,
+    buildings.router,
+    dwellings.router,
+    households.router,
+    housing.router,
+    history.router,
+    erasure.router,
+    accesses.router,
+    imports.router,
+    exports.router,
+    mappings.router,
+    duplicates.router,
+    statistics.router,
+)

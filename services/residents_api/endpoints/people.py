@@ -16,6 +16,7 @@ from services.common.routing import Reading, UnitOfWorkRoute, Writing, secret
 from services.common.security import Caller, requires
 from services.residents_api.dependencies import (
     AreasInQuery,
+    AsOfInQuery,
     LockedResidentInPath,
     Now,
     RegisterSealer,
@@ -24,11 +25,18 @@ from services.residents_api.dependencies import (
     areas_of,
     locked_resident_in_path,
 )
-from services.residents_api.errors import NumberTaken, ResidentNotFound
+from services.residents_api.errors import (
+    DivisionEnded,
+    FieldNeedsReview,
+    NumberTaken,
+    ResidentMerged,
+    ResidentNotFound,
+)
 from services.residents_api.models import Resident
 from services.residents_api.repository import people as repository
 from services.residents_api.schemas.people import (
-    AccessPage,
+    ResidentBatch,
+    ResidentBatchRead,
     ResidentCreate,
     ResidentPage,
     ResidentRead,
@@ -37,14 +45,14 @@ from services.residents_api.schemas.people import (
     ResidentUpdate,
     RevealRequest,
 )
-from services.residents_api.service import people as service
+from services.residents_api.service import accesses, changes
+from services.residents_api.service.people import registering, searching, showing, updating
 
 router = APIRouter(prefix="/v1/residents", tags=["residents"], route_class=UnitOfWorkRoute)
 
 Reader = Annotated[Caller, requires(Permission.RESIDENTS_READ)]
 Writer = Annotated[Caller, requires(Permission.RESIDENTS_WRITE)]
 Revealer = Annotated[Caller, requires(Permission.RESIDENTS_REVEAL)]
-Auditor = Annotated[Caller, requires(Permission.ACCESSES_READ)]
 
 
 @router.get("", responses=refuses(AreaForbidden))
@@ -60,11 +68,11 @@ async def list_residents(
     known and is kept on file there.
     """
     rows, token = await repository.residents_in(session, within=areas, on=on, page=page)
-    items = await service.masked(session, sealer, rows)
+    items = await showing.masked(session, sealer, rows)
     return ResidentPage(items=items, next_page_token=token)
 
 
-@router.post("", status_code=201, responses=refuses(AreaForbidden, NumberTaken))
+@router.post("", status_code=201, responses=refuses(AreaForbidden, DivisionEnded, NumberTaken))
 async def register_resident(
     caller: Writer,
     session: Writing,
@@ -75,10 +83,10 @@ async def register_resident(
     response: Response,
 ) -> ResidentRead:
     """Register a person. The answer is masked."""
-    row = await service.register(session, sealer, wanted, caller=caller, now=now, today=on)
+    row = await registering.register(session, sealer, wanted, caller=caller, now=now, today=on)
     response.headers["Location"] = f"/v1/residents/{row.id}"
     response.headers["ETag"] = etag(row.version)
-    return (await service.masked(session, sealer, [row]))[0]
+    return (await showing.masked(session, sealer, [row]))[0]
 
 
 @router.post("/search", responses=refuses(AreaForbidden))
@@ -94,56 +102,84 @@ async def search_residents(
     """Find residents by name, pinyin, initials, identity number or phone.
 
     A POST, because names and numbers never stand in a URL. Looking somebody up by number or phone
-    leaves an audit row.
+    leaves an audit row, also if nobody is found.
     """
-    terms = service.wanted(
+    terms = searching.wanted(
         sealer,
         name=wanted.name,
         pinyin=wanted.pinyin,
         id_number=wanted.id_number,
         phone=wanted.phone,
+        document=wanted.identity_document,
         today=on,
     )
+    sessions: Sessions = request.state.sessions
+    record = partial(accesses.record_look_up, sessions, sealer, terms, caller=caller, now=now)
+    try:
+        within = await areas_of(session, caller, wanted.area)
+    except AreaForbidden:
+        await record(found=())
+        raise
     rows, token = await repository.search(
         session,
         terms,
-        within=await areas_of(session, caller, wanted.area),
+        within=within,
         on=on,
-        page=PageRequest(size=wanted.page_size, token=wanted.page_token, pointer="/page_token"),
+        # What is searched for stays out of the token, which people put into logs and links.
+        page=PageRequest(
+            of="search", size=wanted.page_size, token=wanted.page_token, pointer="/page_token"
+        ),
     )
-    exact = [name for name in ("id_number", "phone") if getattr(wanted, name) is not None]
-    if exact and rows:
-        sessions: Sessions = request.state.sessions
-        async with sessions.write() as audit:
-            await service.record_access(
-                audit,
-                resident_ids=[row.id for row in rows],
-                caller=caller,
-                act="look_up",
-                purpose="",
-                fields=exact,
-                outcome="granted",
-                now=now,
-            )
-    items = await service.masked(session, sealer, rows)
+    await record(found=rows)
+    items = await showing.masked(session, sealer, rows)
     return ResidentPage(items=items, next_page_token=token)
 
 
-@router.get("/{resident_id}", responses=refuses(ResidentNotFound))
+@router.post("/batch")
+async def read_residents(
+    caller: Reader, session: Reading, sealer: RegisterSealer, wanted: ResidentBatch, on: Today
+) -> ResidentBatchRead:
+    """Up to 100 residents by id, masked. Residents outside your areas are among those not found."""
+    ids = list(dict.fromkeys(wanted.resident_ids))
+    found = await repository.residents(session, ids, within=caller.areas, on=on)
+    rows = [found[each] for each in ids if each in found]
+    items = await showing.masked(session, sealer, rows)
+    return ResidentBatchRead(items=items, not_found=[each for each in ids if each not in found])
+
+
+@router.get("/{resident_id}", responses=refuses(ResidentNotFound, ResidentMerged))
 async def show_resident(
-    _: Reader, session: Reading, sealer: RegisterSealer, row: ResidentInPath, response: Response
+    _: Reader,
+    session: Reading,
+    sealer: RegisterSealer,
+    row: ResidentInPath,
+    as_of: AsOfInQuery,
+    response: Response,
 ) -> ResidentRead:
-    """One resident, masked. The `ETag` is what an update must present."""
+    """One resident, masked. The `ETag` is what an update must present.
+
+    `as_of` shows the resident as registered then: whoever was not is not found. What was cannot be
+    updated, so it has no `ETag`.
+    """
+    if as_of is not None:
+        return await showing.masked_as_of(session, sealer, row, until=as_of.until)
     response.headers["ETag"] = etag(row.version)
-    return (await service.masked(session, sealer, [row]))[0]
+    return (await showing.masked(session, sealer, [row]))[0]
 
 
 @router.patch(
     "/{resident_id}",
-    responses=refuses(ResidentNotFound, NumberTaken, PreconditionFailed, PreconditionRequired),
+    responses=refuses(
+        ResidentNotFound,
+        ResidentMerged,
+        NumberTaken,
+        FieldNeedsReview,
+        PreconditionFailed,
+        PreconditionRequired,
+    ),
 )
 async def update_resident(
-    _: Writer,
+    caller: Writer,
     session: Writing,
     sealer: RegisterSealer,
     row: LockedResidentInPath,
@@ -153,13 +189,14 @@ async def update_resident(
     on: Today,
     response: Response,
 ) -> ResidentRead:
-    """Change the fields that are present."""
-    row = await service.update(session, sealer, row, wanted, version=version, now=now, today=on)
+    """Change the fields that are present. For what needs a review there are change requests."""
+    changes.refuse_direct(caller, wanted.model_fields_set)
+    row = await updating.update(session, sealer, row, wanted, version=version, now=now, today=on)
     response.headers["ETag"] = etag(row.version)
-    return (await service.masked(session, sealer, [row]))[0]
+    return (await showing.masked(session, sealer, [row]))[0]
 
 
-@router.post("/{resident_id}/reveal", responses=refuses(ResidentNotFound))
+@router.post("/{resident_id}/reveal", responses=refuses(ResidentNotFound, ResidentMerged))
 @secret
 async def reveal_resident(
     request: Request,
@@ -174,7 +211,8 @@ async def reveal_resident(
 ) -> ResidentRevealed:
     """Plain values, for a purpose. Leaves an audit row, in the same transaction."""
     record = partial(
-        service.record_access,
+        accesses.record,
+        sealer=sealer,
         resident_ids=[resident_id],
         caller=caller,
         act="reveal",
@@ -193,13 +231,4 @@ async def reveal_resident(
         raise
     await record(session, outcome="granted")
     response.headers["Cache-Control"] = "no-store"
-    return await service.reveal(session, sealer, row, wanted.fields)
-
-
-@router.get("/{resident_id}/accesses", responses=refuses(ResidentNotFound))
-async def list_accesses(
-    _: Auditor, session: Reading, row: ResidentInPath, page: PageInQuery
-) -> AccessPage:
-    """Who read plain values of this person, and what for."""
-    rows, token = await repository.accesses(session, row.id, page=page)
-    return AccessPage.model_validate({"items": rows, "next_page_token": token})
+    return await showing.reveal(session, sealer, row, wanted.fields)

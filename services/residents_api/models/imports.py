@@ -35,6 +35,7 @@ class LedgerStatement(Base):
     """
 
     __tablename__ = "ledger_statement"
+    __table_args__ = (sa.Index("ledger_statement_source_idx", "source"),)
 
     resident_id: Mapped[UUID] = mapped_column(primary_key=True)
     source: Mapped[str] = mapped_column(primary_key=True)
@@ -90,6 +91,23 @@ class LedgerStaging(Base):
     phones: Mapped[list[str]]
     labels: Mapped[list[str]]
     said: Mapped[bytes]
+    # Of `ledger_source`, without the version.
+    entry: Mapped[bytes]
+
+
+class LedgerSource(Base):
+    """What one source said in its last ledger, row by row: see `service.ledger.known_rows`.
+
+    It holds for an import of the same areas only, which decide who lives elsewhere.
+    """
+
+    __tablename__ = "ledger_source"
+
+    source: Mapped[str] = mapped_column(primary_key=True)
+    importer_areas: Mapped[list[str]]
+    # What `today` was.
+    day: Mapped[date]
+    entries: Mapped[bytes]
 
 
 class LedgerImport(Base):
@@ -108,6 +126,8 @@ class LedgerImport(Base):
     importer: Mapped[str]
     importer_areas: Mapped[list[str]]
     file_key: Mapped[str]
+    # The village's mapping as it was: whoever reads the file again reads the same.
+    columns: Mapped[dict[str, Any] | None]
     rows_total: Mapped[int | None]
     rows_accepted: Mapped[int] = mapped_column(server_default="0")
     rows_rejected: Mapped[int] = mapped_column(server_default="0")
@@ -119,6 +139,14 @@ class LedgerImport(Base):
     position: Mapped[str | None]
     failure: Mapped[str | None]
     cancel_requested: Mapped[bool] = mapped_column(server_default=sa.false())
+    # How far it is, as `shequ import` shows it: `reading` or `merging`, and how many rows.
+    phase: Mapped[str | None]
+    rows_done: Mapped[int] = mapped_column(server_default="0")
+    # Whether its rows say what they came to: those of older imports do not.
+    tells_effects: Mapped[bool] = mapped_column(server_default=sa.true())
+    # Accepted rows that the source had said before, word for word, and their entries while it runs.
+    rows_known: Mapped[int] = mapped_column(server_default="0")
+    known: Mapped[bytes | None] = mapped_column(deferred=True)
     # Null until the whole file is staged; then the ordinal up to which batches are applied.
     applied_to: Mapped[int | None]
     lease_until: Mapped[datetime | None]
@@ -136,5 +164,21 @@ class LedgerRow(Base):
     row: Mapped[int] = mapped_column(primary_key=True)
     sheet: Mapped[str]
     outcome: Mapped[str]
+    # Of an accepted row `changed` or `unchanged`; null for `created` once it is merged, which most
+    # rows of a large ledger are: writing it would cost one update more of each.
+    effect: Mapped[str | None]
+    # {field: [from, to]} of the person; `***` for personal values.
+    changes: Mapped[dict[str, Any] | None]
     codes: Mapped[list[str]]
     masked: Mapped[dict[str, Any] | None]
+
+
+class LedgerMapping(Base):
+    """What the columns of one village's ledgers mean, as somebody there said: {heading: field}."""
+
+    __tablename__ = "ledger_mapping"
+
+    village_code: Mapped[str] = mapped_column(Code, primary_key=True)
+    columns: Mapped[dict[str, Any]]
+    updated_by: Mapped[str]
+    updated_at: Mapped[datetime]

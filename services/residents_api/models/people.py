@@ -20,6 +20,7 @@ class Resident(Base):
         sa.Index("resident_name_idx", "name"),
         sa.Index("resident_name_pinyin_idx", "name_pinyin"),
         sa.Index("resident_name_initials_idx", "name_initials"),
+        sa.Index("resident_birth_date_idx", "birth_date"),
         sa.Index("resident_area_code_id_idx", "area_code", "id"),
         sa.Index(
             "resident_keeper_compound_id_idx",
@@ -37,6 +38,7 @@ class Resident(Base):
     name_initials: Mapped[str] = mapped_column(Code)
     sex: Mapped[str | None]
     birth_date: Mapped[date | None]
+    nationality: Mapped[str | None]
     population_type: Mapped[str | None]
     ethnicity: Mapped[str | None]
     education: Mapped[str | None]
@@ -46,6 +48,12 @@ class Resident(Base):
     employer: Mapped[str | None]
     registered_address: Mapped[str | None]
     note: Mapped[str | None]
+    # One of schemas.people.ResidentState; `merged_into` says into whom.
+    state: Mapped[str] = mapped_column(server_default="active")
+    merged_into: Mapped[UUID | None]
+    # The day of death, or of moving out; and where to.
+    state_since: Mapped[date | None]
+    destination: Mapped[str | None]
     version: Mapped[int] = mapped_column(server_default="1")
     created_at: Mapped[datetime] = mapped_column(server_default=sa.func.now())
     updated_at: Mapped[datetime] = mapped_column(server_default=sa.func.now())
@@ -55,7 +63,10 @@ class Resident(Base):
 
 
 class IdentityDocument(Base):
-    """An identity number, encrypted, under the keyed hash by which it is found."""
+    """An identity number of any kind, encrypted, under the keyed hash by which it is found.
+
+    The hash goes over the kind and, of a passport, over who issued it: a number has one owner.
+    """
 
     __tablename__ = "identity_document"
 
@@ -63,6 +74,8 @@ class IdentityDocument(Base):
     resident_id: Mapped[UUID] = mapped_column(index=True)
     kind: Mapped[str] = mapped_column(server_default="resident_id_card")
     number: Mapped[bytes]
+    status: Mapped[str] = mapped_column(server_default="valid")
+    issuing_country: Mapped[str | None]
 
 
 class Phone(Base):
@@ -79,7 +92,8 @@ class Phone(Base):
 class Occupancy(Base):
     """Who lives where (人房关系). It repeats the dwelling's areas, by which it is found.
 
-    `end_date` is the first day on which the person no longer lives there.
+    `end_date` is the first day on which the person no longer lives there. One that was rejected ends
+    with the day of its rejection: so no unchanged ledger brings it back.
     """
 
     __tablename__ = "occupancy"
@@ -96,6 +110,13 @@ class Occupancy(Base):
             unique=True,
             postgresql_where=sa.text("end_date IS NULL"),
         ),
+        sa.Index(
+            "occupancy_pending_idx",
+            "division_code",
+            "resident_id",
+            "id",
+            postgresql_where=sa.text("state = 'pending'"),
+        ),
         sa.CheckConstraint("end_date >= start_date", name="ends_after_start"),
     )
 
@@ -110,6 +131,8 @@ class Occupancy(Base):
     start_date: Mapped[date | None]
     end_date: Mapped[date | None]
     state: Mapped[str] = mapped_column(server_default="approved")
+    lease_end_date: Mapped[date | None]
+    rejection_reason: Mapped[str | None]
 
 
 class ResidentLabel(Base):
@@ -119,3 +142,33 @@ class ResidentLabel(Base):
 
     resident_id: Mapped[UUID] = mapped_column(primary_key=True)
     label: Mapped[str] = mapped_column(primary_key=True)
+
+
+class Guardian(Base):
+    """Who answers for a minor (监护人): a resident or, sealed, a name and a phone.
+
+    `contact` is JSON, bound to the row's own id.
+    """
+
+    __tablename__ = "guardian"
+    __table_args__ = (
+        sa.CheckConstraint("num_nulls(guardian_id, contact) = 1", name="is_somebody"),
+        sa.Index(
+            "guardian_resident_id_guardian_id_key",
+            "resident_id",
+            "guardian_id",
+            unique=True,
+            postgresql_where=sa.text("guardian_id IS NOT NULL"),
+        ),
+        sa.Index(
+            "guardian_guardian_id_idx",
+            "guardian_id",
+            postgresql_where=sa.text("guardian_id IS NOT NULL"),
+        ),
+    )
+
+    resident_id: Mapped[UUID] = mapped_column(primary_key=True)
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    guardian_id: Mapped[UUID | None]
+    contact: Mapped[bytes | None]
+    relation: Mapped[str]

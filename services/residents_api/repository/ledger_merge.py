@@ -1,191 +1,56 @@
 """The SQL that merges one batch of a staged ledger into the register.
 
-A batch holds all rows of its persons and is one transaction. Temporary tables carry it from step
-to step: `batch_row` (staged rows), `person` (folded: the last non-empty value wins), `resolved`
-(who is who in the register), `change` (new values beside old). Every step is one statement for the
-whole batch.
+A batch is one transaction, and every step of it one statement. Temporary tables carry it from step to
+step: those of `ledger_gather`, and `change` (new values beside old). `resolved.changes` says of persons
+who were known what became new of them: `{field: [from, to]}`, where `***` stands for personal values.
 """
 
-from services.residents_api.models import STATED, STATED_FIELDS
+from services.residents_api.models import STATED_FIELDS
+from services.residents_api.repository.ledger_gather import FOLDED, UNSAID, hash_of, last_of
 
-_HASH = 8
-_UNSAID = f"decode('{'00' * _HASH}', 'hex')"
-
-
-def _said(table: str, name: str) -> str:
-    return f"substring({table}.said FROM {STATED.index(name) * _HASH + 1} FOR {_HASH})"
-
-
-def _last(column: str) -> str:
-    return f"(array_agg({column} ORDER BY b.ordinal DESC) FILTER (WHERE {column} IS NOT NULL))[1]"
-
-
-def _last_said(name: str) -> str:
-    said = _said("b", name)
-    last = f"(array_agg({said} ORDER BY b.ordinal DESC) FILTER (WHERE {said} <> {_UNSAID}))[1]"
-    return f"coalesce({last}, {_UNSAID})"
+# In place of a value that is not shown: that there was one.
+HIDDEN = "***"
+# Codes, of which one may see what they were. All else is personal.
+_SHOWN = (
+    "sex",
+    "population_type",
+    "ethnicity",
+    "education",
+    "marital_status",
+    "political_status",
+)
 
 
-def _all_said(name: str) -> str:
-    """Of several rows: one hash of all that was said, whatever the order of the rows.
+def _difference(columns: tuple[str, ...]) -> str:
+    """Of an UPDATE, which columns it changed: old and new value each."""
+    pairs: list[str] = []
+    for column in columns:
+        values = [f"{row}.{column}" for row in ("old", "new")]
+        if column in STATED_FIELDS and column not in _SHOWN:
+            values = [f"CASE WHEN {value} IS NOT NULL THEN '{HIDDEN}' END" for value in values]
+        pairs.append(
+            f"'{column}', CASE WHEN old.{column} IS DISTINCT FROM new.{column}"
+            f" THEN jsonb_build_array({', '.join(values)}) END"
+        )
+    return f"jsonb_strip_nulls(jsonb_build_object({', '.join(pairs)}))"
 
-    Rows that say the same are as one row that says it.
-    """
-    said = _said("b", name)
-    union = (
-        f"string_agg(DISTINCT {said}, ''::bytea ORDER BY {said}) FILTER (WHERE {said} <> {_UNSAID})"
-    )
-    several = f"length({union}) > {_HASH}"
-    return (
-        f"coalesce(CASE WHEN {several} THEN substring(sha256({union}) FOR {_HASH})"
-        f" ELSE {union} END, {_UNSAID})"
-    )
+
+def _gained(name: str) -> str:
+    """What is marked as changed where something was added to a person."""
+    return f'touched = true, changes = changes || \'{{"{name}": [null, "{HIDDEN}"]}}\''
 
 
 def _says_new(name: str) -> str:
     """The source says something of this field, and it is not what it said last time."""
-    said = _said("p", name)
-    return f"({said} <> {_UNSAID} AND {said} IS DISTINCT FROM {_said('s', name)})"
+    said = hash_of("p", name)
+    return f"({said} <> {UNSAID} AND {said} IS DISTINCT FROM {hash_of('s', name)})"
 
-
-_NAMES = ("name", "name_pinyin", "name_initials")
-_FOLDED = (*_NAMES, *STATED_FIELDS)
-_MULTI_SAID = " || ".join(
-    [_last_said(name) for name in STATED_FIELDS]
-    + [_all_said(name) for name in ("phones", "occupancy")]
-)
-
-# Without fresh statistics the planner takes a new import for a handful of rows, and loops.
-COUNT_ON = (
-    "ANALYZE ledger_staging (import_id, ordinal, home_ordinal, person_key, weak_key, blind_index)",
-    "ANALYZE ledger_row (import_id, sheet_number, row)",
-)
-
-# Rows of one person that stand apart move into the batch of the first. Rows without a number
-# belong to the person with one of the same name and birth date in the same dwelling.
-JOIN_UNNUMBERED = """
-UPDATE ledger_staging s SET person_key = d.person_key
-  FROM (SELECT DISTINCT ON (weak_key) weak_key, person_key FROM ledger_staging
-         WHERE import_id = :import_id AND blind_index IS NOT NULL
-           AND weak_key IN (SELECT weak_key FROM ledger_staging
-                             WHERE import_id = :import_id AND blind_index IS NULL)
-         ORDER BY weak_key, ordinal) d
- WHERE s.import_id = :import_id AND s.blind_index IS NULL AND s.weak_key = d.weak_key
-"""
-
-GATHER = """
-UPDATE ledger_staging s SET home_ordinal = p.first
-  FROM (SELECT person_key, min(ordinal) AS first FROM ledger_staging
-         WHERE import_id = :import_id GROUP BY person_key HAVING count(*) > 1) p
- WHERE s.import_id = :import_id AND s.person_key = p.person_key AND s.ordinal <> p.first
-"""
-
-MARK_DUPLICATES = """
-UPDATE ledger_row r SET codes = array_append(r.codes, 'row.duplicate')
-  FROM (SELECT sheet_number, row,
-               row_number() OVER (PARTITION BY person_key, dwelling_key ORDER BY ordinal) AS n
-          FROM ledger_staging WHERE import_id = :import_id) d
- WHERE d.n > 1 AND r.import_id = :import_id AND r.sheet_number = d.sheet_number AND r.row = d.row
-"""
 
 # People without a number are recognised by looking, and no key stops a second one: so one batch
 # of a village at a time.
+WAIT_A_LITTLE = "SET LOCAL lock_timeout = '2s'"
+WAIT_AS_EVER = "SET LOCAL lock_timeout = 0"
 ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(hashtextextended('ledger ' || :village_code, 0))"
-
-# Parameters cannot stand in CREATE TABLE AS: these take their values by format(), from us only.
-SELECT_ROWS = """
-CREATE TEMPORARY TABLE batch_row ON COMMIT DROP AS
-SELECT *, count(*) OVER (PARTITION BY person_key) AS rows_of_person FROM ledger_staging
- WHERE import_id = '{import_id}' AND home_ordinal >= {first} AND home_ordinal < {end}
-"""
-
-FIND_ROWS = "CREATE INDEX ON batch_row (person_key)"
-
-# A person's phones in the order in which they were first said. Who has hundreds is nobody.
-_PHONES = """
-(SELECT coalesce(array_agg(phone ORDER BY ordinal, n), '{}')
-   FROM (SELECT DISTINCT ON (index) phone, o.ordinal, n
-           FROM batch_row o, unnest(o.phones) WITH ORDINALITY AS u (phone, n),
-                split_part(phone, ':', 1) AS index
-          WHERE o.person_key = b.person_key ORDER BY index, o.ordinal, n LIMIT 100) said)
-"""
-
-FOLD = f"""
-CREATE TEMPORARY TABLE person ON COMMIT DROP AS
-SELECT person_key, ordinal, blind_index, number, {", ".join(_FOLDED)}, phones, labels, said
-  FROM batch_row WHERE rows_of_person = 1
-UNION ALL
-SELECT person_key, min(ordinal), {_last("blind_index")}, {_last("number")},
-       {", ".join(_last(column) for column in _FOLDED)},
-       {_PHONES},
-       (SELECT coalesce(array_agg(DISTINCT label), '{{}}') FROM batch_row o, unnest(o.labels) label
-         WHERE o.person_key = b.person_key),
-       {_MULTI_SAID}
-  FROM batch_row b WHERE rows_of_person > 1 GROUP BY person_key
-"""
-
-# Who is who: by number; else by name and birth date among those who live in the dwelling, or who
-# have left it, those without a number before others. A row with a number may so find somebody whose
-# number was not known yet; of two numbers only one is theirs.
-RESOLVE = """
-CREATE TEMPORARY TABLE resolved ON COMMIT DROP AS
-WITH numbered AS (
-    SELECT p.person_key, d.resident_id FROM person p
-      JOIN identity_document d ON d.blind_index = p.blind_index
-), alike AS (
-    SELECT DISTINCT ON (p.person_key) p.person_key, p.ordinal, p.blind_index, r.id AS resident_id
-      FROM person p
-      JOIN batch_row b ON b.person_key = p.person_key
-      JOIN dwelling_address a ON a.key = b.dwelling_key
-      JOIN occupancy o ON o.dwelling_id = a.dwelling_id
-      JOIN resident r ON r.id = o.resident_id AND r.name = p.name AND r.birth_date = p.birth_date
-      LEFT JOIN identity_document x ON x.resident_id = r.id
-     WHERE NOT EXISTS (SELECT FROM numbered n WHERE n.person_key = p.person_key)
-       AND (p.blind_index IS NULL OR x.resident_id IS NULL)
-     ORDER BY p.person_key, x.resident_id IS NOT NULL, coalesce(o.end_date <= '{today}', false),
-              r.id
-), weak AS (
-    SELECT person_key, resident_id FROM alike w
-     WHERE blind_index IS NULL
-        OR NOT EXISTS (SELECT FROM alike e
-                        WHERE e.resident_id = w.resident_id AND e.blind_index IS NOT NULL
-                          AND e.ordinal < w.ordinal)
-)
-SELECT p.person_key, p.ordinal,
-       coalesce(n.resident_id, w.resident_id, uuidv7()) AS resident_id,
-       n.resident_id IS NULL AND w.resident_id IS NULL AS is_new,
-       n.resident_id IS NULL AND p.blind_index IS NOT NULL AS has_new_number,
-       false AS elsewhere, false AS touched
-  FROM person p
-  LEFT JOIN numbered n ON n.person_key = p.person_key
-  LEFT JOIN weak w ON w.person_key = p.person_key
-"""
-
-# The file alone could not tell that they are one: without a number in two dwellings, say, of which
-# the register knows both.
-SAID_APART = "SELECT count(*) > count(DISTINCT resident_id) FROM resolved"
-PUT_TOGETHER = (
-    """
-UPDATE batch_row b SET person_key = k.first_key
-  FROM (SELECT person_key, first_value(person_key) OVER (
-                   PARTITION BY resident_id ORDER BY p.blind_index IS NULL, p.ordinal) AS first_key
-          FROM resolved JOIN person p USING (person_key)) k
- WHERE b.person_key = k.person_key AND k.first_key <> k.person_key
-""",
-    """
-UPDATE batch_row b SET rows_of_person = p.rows
-  FROM (SELECT person_key, count(*) AS rows FROM batch_row GROUP BY person_key) p
- WHERE b.person_key = p.person_key AND b.rows_of_person <> p.rows
-""",
-    "DROP TABLE person, resolved",
-)
-
-INDEX = (
-    "CREATE INDEX ON person (person_key)",
-    "CREATE INDEX ON resolved (person_key)",
-    "CREATE INDEX ON resolved (resident_id)",
-    "ANALYZE batch_row (person_key, dwelling_key), person (person_key, blind_index), resolved",
-)
 
 # Locked in the order of ids, and new numbers written in theirs, so that two imports cannot wait for
 # each other.
@@ -231,6 +96,29 @@ SELECT u.id, CAST(:village_code AS text), u.grid_code, u.compound_id, u.building
   FROM unknown_dwelling u JOIN dwelling_address a ON a.key = u.dwelling_key AND a.dwelling_id = u.id
 """
 
+# A dwelling that is known without its grid gets the one that is said. Everybody who lives there
+# lives there then: those of this batch are written further down, the ids of the others come back.
+NEW_GRIDS_OF_DWELLINGS = f"""
+WITH said AS (
+    SELECT DISTINCT ON (a.dwelling_id) a.dwelling_id, b.grid_code
+      FROM batch_row b JOIN dwelling_address a ON a.key = b.dwelling_key
+     WHERE b.grid_code IS NOT NULL ORDER BY a.dwelling_id, b.ordinal DESC
+), placed AS (
+    UPDATE dwelling d SET grid_code = s.grid_code FROM said s
+     WHERE d.id = s.dwelling_id AND d.grid_code IS NULL RETURNING d.id, d.grid_code
+), moved AS (
+    UPDATE occupancy o SET grid_code = p.grid_code FROM placed p WHERE o.dwelling_id = p.id
+    RETURNING o.resident_id
+), marked AS (
+    UPDATE resolved SET {_gained("grid_code")}
+     WHERE NOT is_new AND NOT elsewhere AND resident_id IN (SELECT resident_id FROM moved)
+)
+UPDATE resident r SET version = r.version + 1, updated_at = now()
+ WHERE r.id IN (SELECT resident_id FROM moved)
+   AND r.id NOT IN (SELECT resident_id FROM resolved WHERE NOT elsewhere)
+RETURNING r.id
+"""
+
 NEW_NUMBERS = """
 INSERT INTO identity_document (blind_index, resident_id, number)
 SELECT p.blind_index, k.resident_id, p.number FROM resolved k JOIN person p USING (person_key)
@@ -242,8 +130,8 @@ SELECT p.blind_index, k.resident_id, p.number FROM resolved k JOIN person p USIN
 COUNT_NEW_NUMBERS = "SELECT count(*) FROM resolved WHERE has_new_number AND NOT elsewhere"
 
 NEW_RESIDENTS = f"""
-INSERT INTO resident (id, area_code, {", ".join(_FOLDED)})
-SELECT k.resident_id, CAST(:village_code AS text), {", ".join(f"p.{c}" for c in _FOLDED)}
+INSERT INTO resident (id, area_code, {", ".join(FOLDED)})
+SELECT k.resident_id, CAST(:village_code AS text), {", ".join(f"p.{c}" for c in FOLDED)}
   FROM resolved k JOIN person p USING (person_key) WHERE k.is_new
 """
 
@@ -263,7 +151,7 @@ SELECT r.id, {
 
 INDEX_CHANGES = ("CREATE INDEX ON change (id)", "ANALYZE change (id)")
 
-NEW_PHONES = """
+NEW_PHONES = f"""
 WITH said AS (
     SELECT k.resident_id, decode(split_part(phone, ':', 1), 'hex') AS blind_index,
            decode(split_part(phone, ':', 2), 'hex') AS number, n
@@ -278,11 +166,11 @@ WITH said AS (
       FROM said ORDER BY resident_id, blind_index, n
         ON CONFLICT DO NOTHING RETURNING resident_id
 )
-UPDATE resolved SET touched = true
+UPDATE resolved SET {_gained("phones")}
  WHERE NOT is_new AND resident_id IN (SELECT resident_id FROM added)
 """
 
-NEW_LABELS = """
+NEW_LABELS = f"""
 WITH added AS (
     INSERT INTO resident_label (resident_id, label)
     SELECT DISTINCT k.resident_id, label
@@ -290,8 +178,30 @@ WITH added AS (
      WHERE NOT k.elsewhere
         ON CONFLICT DO NOTHING RETURNING resident_id
 )
-UPDATE resolved SET touched = true
+UPDATE resolved SET {_gained("labels")}
  WHERE NOT is_new AND resident_id IN (SELECT resident_id FROM added)
+"""
+
+HAS_DEMOLISHED = """
+SELECT EXISTS (SELECT FROM building WHERE village_code = :village_code AND status = 'demolished')
+"""
+
+# Nobody moves into what was demolished: these rows say who there is, but not where.
+LEAVE_OUT_DEMOLISHED = """
+WITH gone AS (
+    SELECT b.ordinal, b.sheet_number, b.row
+      FROM building k
+      JOIN dwelling d ON d.division_code = k.village_code AND d.building = k.number
+           AND d.compound_id IS NOT DISTINCT FROM k.compound_id
+      JOIN dwelling_address a ON a.dwelling_id = d.id
+      JOIN batch_row b ON b.dwelling_key = a.key
+     WHERE k.village_code = :village_code AND k.status = 'demolished'
+), told AS (
+    UPDATE ledger_row r SET codes = r.codes || ARRAY['dwelling.demolished']
+      FROM gone g
+     WHERE r.import_id = :import_id AND r.sheet_number = g.sheet_number AND r.row = g.row
+)
+UPDATE batch_row b SET dwelling_key = '' FROM gone g WHERE b.ordinal = g.ordinal
 """
 
 # A source that still says what it said last time does not bring back somebody who moved out since.
@@ -300,8 +210,8 @@ UPDATE resolved SET touched = true
 NEW_OCCUPANCIES = f"""
 WITH lives AS (
     SELECT k.resident_id, b.dwelling_key, k.elsewhere, coalesce(c.spoke_before, true) AS spoke_before,
-           {_last("b.tenure")} AS tenure, {_last("b.relation_to_head")} AS relation_to_head,
-           {_last("b.start_date")} AS start_date
+           {last_of("b.tenure")} AS tenure, {last_of("b.relation_to_head")} AS relation_to_head,
+           {last_of("b.start_date")} AS start_date
       FROM resolved k JOIN batch_row b USING (person_key)
       LEFT JOIN change c ON c.id = k.resident_id
      WHERE k.elsewhere OR c.occupancy_said
@@ -322,16 +232,18 @@ WITH lives AS (
         ON CONFLICT (resident_id, dwelling_id) WHERE end_date IS NULL DO NOTHING
     RETURNING resident_id
 ), marked AS (
-    UPDATE resolved SET touched = true
+    UPDATE resolved SET {_gained("dwelling")}
      WHERE NOT is_new AND NOT elsewhere AND resident_id IN (SELECT resident_id FROM added)
 )
 SELECT count(*) FROM added
 """
 
+_OF_OCCUPANCY = ("tenure", "relation_to_head", "start_date")
+
 CHANGED_OCCUPANCIES = f"""
 WITH lives AS (
-    SELECT k.resident_id, a.dwelling_id, {_last("b.tenure")} AS tenure,
-           {_last("b.relation_to_head")} AS relation_to_head, {_last("b.start_date")} AS start_date
+    SELECT k.resident_id, a.dwelling_id, {last_of("b.tenure")} AS tenure,
+           {last_of("b.relation_to_head")} AS relation_to_head, {last_of("b.start_date")} AS start_date
       FROM resolved k JOIN batch_row b USING (person_key)
       JOIN change c ON c.id = k.resident_id AND c.occupancy_said
       JOIN dwelling_address a ON a.key = b.dwelling_key
@@ -347,9 +259,10 @@ WITH lives AS (
        AND (o.tenure, o.relation_to_head, o.start_date) IS DISTINCT FROM
            (coalesce(l.tenure, o.tenure), coalesce(l.relation_to_head, o.relation_to_head),
             coalesce(l.start_date, o.start_date))
-    RETURNING o.resident_id
+    RETURNING o.resident_id, {_difference(_OF_OCCUPANCY)} AS changes
 )
-UPDATE resolved SET touched = true WHERE resident_id IN (SELECT resident_id FROM changed)
+UPDATE resolved k SET touched = true, changes = k.changes || c.changes
+  FROM changed c WHERE k.resident_id = c.resident_id
 """
 
 _OLD = ", ".join(f"r.{c}" for c in STATED_FIELDS)
@@ -363,9 +276,15 @@ WITH changed AS (
       FROM change c JOIN resolved k ON k.resident_id = c.id
      WHERE r.id = c.id AND NOT k.is_new
        AND (k.touched OR k.has_new_number OR ({_OLD}) IS DISTINCT FROM ({_NEW}))
-    RETURNING r.id
+    RETURNING r.id, {_difference(STATED_FIELDS)} AS changes
 )
-UPDATE resolved SET touched = resident_id IN (SELECT id FROM changed) WHERE NOT is_new
+UPDATE resolved k
+   SET touched = c.id IS NOT NULL,
+       changes = k.changes || coalesce(c.changes, '{{}}')
+                 || CASE WHEN k.has_new_number THEN '{{"id_number": [null, "{HIDDEN}"]}}'::jsonb
+                         ELSE '{{}}' END
+  FROM resolved o LEFT JOIN changed c ON c.id = o.resident_id
+ WHERE k.person_key = o.person_key AND NOT k.is_new
 """
 
 STATEMENTS = """
@@ -374,23 +293,19 @@ SELECT id, CAST(:source AS text), said FROM change WHERE said_anything
     ON CONFLICT (resident_id, source) DO UPDATE SET said = excluded.said
 """
 
-MARK_WARNINGS = """
-UPDATE ledger_row r SET codes = r.codes || w.codes
-  FROM (SELECT b.sheet_number, b.row, array_remove(ARRAY[
-               CASE WHEN k.elsewhere THEN 'resident.elsewhere' END,
-               CASE WHEN NOT k.is_new AND x.name <> b.name THEN 'name.conflicts_with_register' END
-               ], NULL) AS codes
-          FROM batch_row b JOIN resolved k USING (person_key)
-          JOIN resident x ON x.id = k.resident_id
-         WHERE k.elsewhere OR (NOT k.is_new AND x.name <> b.name)) w
- WHERE r.import_id = :import_id AND r.sheet_number = w.sheet_number AND r.row = w.row
-"""
-
 COUNTS = """
 SELECT count(*) FILTER (WHERE is_new) AS created,
        count(*) FILTER (WHERE touched AND NOT is_new) AS updated,
        count(*) FILTER (WHERE NOT touched AND NOT is_new) AS unchanged
   FROM resolved
+"""
+
+# What joins and lists go by. All columns would take longer, and have time: autovacuum still
+# looks at them, for this does not count as its work.
+ANALYZE = """
+ANALYZE resident (id, area_code, keeper_compound_id), identity_document (blind_index, resident_id),
+        occupancy (resident_id, dwelling_id, division_code, grid_code, compound_id, end_date, state),
+        dwelling (id, division_code, grid_code, compound_id), phone (resident_id, blind_index)
 """
 
 WRITTEN = "SELECT resident_id FROM resolved WHERE is_new OR touched"

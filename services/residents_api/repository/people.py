@@ -14,8 +14,8 @@ from services.common import areas, pagination
 from services.common.areas import Area
 from services.common.database import ReadSession
 from services.common.pagination import PageRequest
+from services.residents_api.domain.identity_documents import DocumentKind, DocumentStatus
 from services.residents_api.models import (
-    AccessRecord,
     IdentityDocument,
     Occupancy,
     Phone,
@@ -40,11 +40,16 @@ def _lived_in(within: Sequence[Area]) -> ColumnElement[bool]:
     )
 
 
-def visible(within: Sequence[Area], *, on: date) -> ColumnElement[bool]:
+def visible(within: Sequence[Area], *, on: date, erased: bool = False) -> ColumnElement[bool]:
     """Residents whom the areas contain: by where they live or, living nowhere known, by who keeps
-    their record.
+    their record. What is left of an erased or merged one is for those alone who see who read it.
     """
-    return or_(_lives(on, _lived_in(within)), _kept(within, on=on))
+    inside = or_(_lives(on, _lived_in(within)), _kept(within, on=on))
+    return inside if erased else and_(_IS_SOMEBODY, inside)
+
+
+# What is left of somebody erased is not a person, and who was merged is another one.
+_IS_SOMEBODY = Resident.state.not_in(("erased", "merged"))
 
 
 def _lives(on: date, *where: ColumnElement[bool]) -> ColumnElement[bool]:
@@ -75,12 +80,28 @@ def kept_within(within: Sequence[Area]) -> ColumnElement[bool]:
 
 
 async def resident(
-    session: ReadSession, resident_id: UUID, *, within: Sequence[Area], on: date, lock: bool = False
+    session: ReadSession,
+    resident_id: UUID,
+    *,
+    within: Sequence[Area],
+    on: date,
+    lock: bool = False,
+    erased: bool = False,
 ) -> Resident | None:
-    statement = select(Resident).where(Resident.id == resident_id, visible(within, on=on))
+    statement = select(Resident).where(
+        Resident.id == resident_id, visible(within, on=on, erased=erased)
+    )
     if lock:
         statement = statement.with_for_update(of=Resident)
     return await session.scalar(statement)
+
+
+async def residents(
+    session: ReadSession, ids: Collection[UUID], *, within: Sequence[Area], on: date
+) -> dict[UUID, Resident]:
+    """Those of the residents whom the areas contain."""
+    statement = select(Resident).where(Resident.id.in_(ids), visible(within, on=on))
+    return {row.id: row for row in await session.scalars(statement)}
 
 
 async def residents_in(
@@ -159,7 +180,7 @@ async def _kept_by(
     size: int,
 ) -> Sequence[_Placed]:
     statement = pagination.keyset(
-        select(Resident.area_code, Resident.id, Resident).where(_kept(within, on=on)),
+        select(Resident.area_code, Resident.id, Resident).where(_IS_SOMEBODY, _kept(within, on=on)),
         Resident.area_code,
         Resident.id,
         after=after,
@@ -178,6 +199,34 @@ class Wanted:
     pinyin: str | None = field(default=None, repr=False)
     number_index: bytes | None = None
     phone_index: bytes | None = None
+    document_index: bytes | None = None
+
+    @property
+    def exact(self) -> list[str]:
+        """By which of the values that are one person's they are looked for."""
+        said = {
+            "id_number": self.number_index,
+            "phone": self.phone_index,
+            "identity_document": self.document_index,
+        }
+        return [name for name, index in said.items() if index is not None]
+
+    @property
+    def documents(self) -> list[bytes]:
+        """The blind indexes of the documents that they must hold."""
+        said = (self.number_index, self.document_index)
+        return [index for index in said if index is not None]
+
+
+async def holders(session: ReadSession, wanted: Wanted) -> Sequence[UUID]:
+    """Whose number or phone it is, wherever they live; at most a page of them."""
+    found = sa.union(
+        select(IdentityDocument.resident_id).where(
+            IdentityDocument.blind_index.in_(wanted.documents)
+        ),
+        select(Phone.resident_id).where(Phone.blind_index == wanted.phone_index),
+    ).limit(pagination.MAX_PAGE_SIZE)
+    return (await session.scalars(found)).all()
 
 
 async def search(
@@ -193,12 +242,10 @@ async def search(
                 _starts_with(Resident.name_initials, wanted.pinyin),
             )
         )
-    if wanted.number_index is not None:
+    for index in wanted.documents:
         statement = statement.where(
             Resident.id.in_(
-                select(IdentityDocument.resident_id).where(
-                    IdentityDocument.blind_index == wanted.number_index
-                )
+                select(IdentityDocument.resident_id).where(IdentityDocument.blind_index == index)
             )
         )
     if wanted.phone_index is not None:
@@ -219,9 +266,30 @@ def _starts_with(column: orm.InstrumentedAttribute[str], prefix: str) -> ColumnE
     return column.op("^@", is_comparison=True)(prefix)
 
 
-async def documents(session: ReadSession, ids: Collection[UUID]) -> dict[UUID, IdentityDocument]:
+async def documents(
+    session: ReadSession, ids: Collection[UUID]
+) -> dict[UUID, list[IdentityDocument]]:
+    """Documents of all kinds, those that are replaced among them."""
+    found: dict[UUID, list[IdentityDocument]] = defaultdict(list)
     statement = select(IdentityDocument).where(IdentityDocument.resident_id.in_(ids))
-    return {row.resident_id: row for row in await session.scalars(statement)}
+    statement = statement.order_by(IdentityDocument.kind, IdentityDocument.blind_index)
+    for row in await session.scalars(statement):
+        found[row.resident_id].append(row)
+    return found
+
+
+async def identity_cards(
+    session: ReadSession, ids: Collection[UUID]
+) -> dict[UUID, IdentityDocument]:
+    """By resident, the document that has their identity number."""
+    statement = select(IdentityDocument).where(IdentityDocument.resident_id.in_(ids))
+    rows = (await session.scalars(statement)).all()
+    return {row.resident_id: row for row in rows if is_card(row)}
+
+
+def is_card(row: IdentityDocument) -> bool:
+    """Whether a document has its holder's identity number: also one that is lost or has expired."""
+    return row.kind == DocumentKind.RESIDENT_ID_CARD and row.status != DocumentStatus.REPLACED
 
 
 async def phones(session: ReadSession, ids: Collection[UUID]) -> dict[UUID, list[Phone]]:
@@ -231,19 +299,6 @@ async def phones(session: ReadSession, ids: Collection[UUID]) -> dict[UUID, list
     for row in await session.scalars(statement):
         found[row.resident_id].append(row)
     return found
-
-
-async def accesses(
-    session: ReadSession, resident_id: UUID, *, page: PageRequest
-) -> tuple[Sequence[AccessRecord], str | None]:
-    statement = pagination.keyset(
-        select(AccessRecord).where(AccessRecord.resident_id == resident_id),
-        AccessRecord.id,
-        after=page.after(tuple[UUID]),
-        size=page.size,
-    )
-    rows = (await session.scalars(statement)).all()
-    return pagination.cut(rows, page, keys=lambda row: (row.id,))
 
 
 async def anyone(session: ReadSession) -> bool:

@@ -24,12 +24,19 @@ def _coded(name: str) -> tuple[Any, ...]:
 
 Sex = TypeAliasType("Sex", Annotated[str, *_coded("sex")])
 Ethnicity = TypeAliasType("Ethnicity", Annotated[str, *_coded("ethnicity")])
+Nationality = TypeAliasType("Nationality", Annotated[str, *_coded("nationality")])
 Education = TypeAliasType("Education", Annotated[str, *_coded("education")])
 MaritalStatus = TypeAliasType("MaritalStatus", Annotated[str, *_coded("marital_status")])
 PoliticalStatus = TypeAliasType("PoliticalStatus", Annotated[str, *_coded("political_status")])
 RelationToHead = TypeAliasType("RelationToHead", Annotated[str, *_coded("relation_to_head")])
 PopulationType = TypeAliasType("PopulationType", Annotated[str, *_coded("population_type")])
 Tenure = TypeAliasType("Tenure", Annotated[str, *_coded("tenure")])
+DwellingUse = TypeAliasType("DwellingUse", Annotated[str, *_coded("dwelling_use")])
+BuildingStatus = TypeAliasType("BuildingStatus", Annotated[str, *_coded("building_status")])
+RiskLevel = TypeAliasType("RiskLevel", Annotated[str, *_coded("risk_level")])
+CoordinateSystem = TypeAliasType("CoordinateSystem", Annotated[str, *_coded("coordinate_system")])
+CommitteeKind = TypeAliasType("CommitteeKind", Annotated[str, *_coded("committee_kind")])
+ContactRole = TypeAliasType("ContactRole", Annotated[str, *_coded("contact_role")])
 
 
 class CodeListSummary(Schema):

@@ -1,4 +1,4 @@
-"""Dwellings, and who lives in them."""
+"""Who lives where."""
 
 from datetime import date
 from enum import StrEnum
@@ -6,23 +6,9 @@ from uuid import UUID
 
 from pydantic import Field
 
-from services.common.schemas import Page, Schema
+from services.common.schemas import Line, Page, Schema
 from services.residents_api.schemas.codes import RelationToHead, Tenure
 from services.residents_api.schemas.days import Day
-
-
-class DwellingRead(Schema):
-    id: UUID
-    compound_id: UUID | None
-    building: str | None = Field(examples=["3"])
-    unit: str | None = Field(examples=["2"])
-    room: str | None = Field(examples=["201"])
-    division_code: str = Field(examples=["510182104006"])
-    grid_code: str | None = Field(examples=["510182104006001"])
-
-
-class DwellingPage(Page):
-    items: list[DwellingRead]
 
 
 class OccupancyState(StrEnum):
@@ -30,6 +16,7 @@ class OccupancyState(StrEnum):
 
     PENDING = "pending"
     APPROVED = "approved"
+    REJECTED = "rejected"
     ENDED = "ended"
 
 
@@ -41,6 +28,23 @@ class OccupancyCreate(Schema):
     tenure: Tenure
     relation_to_head: RelationToHead
     start_date: Day
+    lease_end_date: Day | None = Field(
+        default=None, description="When the lease runs out; nobody leaves by that alone."
+    )
+
+
+class OccupancyUpdate(Schema):
+    """What to change: fields that are present. Only a lease's end can be emptied."""
+
+    tenure: Tenure | None = None
+    relation_to_head: RelationToHead | None = None
+    lease_end_date: Day | None = None
+
+
+class Rejection(Schema):
+    """Why something is not taken over."""
+
+    reason: Line
 
 
 class OccupancyEnd(Schema):
@@ -57,7 +61,9 @@ class OccupancyRead(Schema):
     relation_to_head: RelationToHead | None
     start_date: date | None
     end_date: date | None
+    lease_end_date: date | None
     state: OccupancyState
+    rejection_reason: str | None
 
 
 class OccupancyPage(Page):

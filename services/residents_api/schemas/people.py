@@ -15,19 +15,16 @@ from services.residents_api.schemas.codes import (
     Education,
     Ethnicity,
     MaritalStatus,
+    Nationality,
     PoliticalStatus,
     PopulationType,
     Sex,
 )
 from services.residents_api.schemas.days import Day
+from services.residents_api.schemas.documents import DocumentWanted, RevealedDocument
+from services.residents_api.schemas.guardians import RevealedGuardian
+from services.residents_api.schemas.personal import Name, NumberText, PhoneText
 
-Name = Annotated[Line, Field(max_length=60, examples=["张三"])]
-NumberText = Annotated[
-    str, StringConstraints(min_length=1, max_length=40), Field(examples=["519900199001010015"])
-]
-PhoneText = Annotated[
-    str, StringConstraints(min_length=1, max_length=40), Field(examples=["13800000000"])
-]
 KeeperCode = Annotated[
     str,
     StringConstraints(pattern=r"^([0-9]{2}|[0-9]{4}|[0-9]{6}|[0-9]{9}|[0-9]{12}|[0-9]{15})$"),
@@ -55,7 +52,18 @@ Pinyin = Annotated[
 ]
 
 
+class ResidentState(StrEnum):
+    """`merged` and `erased` are no persons any more: one is another's row, the other nobody's."""
+
+    ACTIVE = "active"
+    MOVED_OUT = "moved_out"
+    DECEASED = "deceased"
+    MERGED = "merged"
+    ERASED = "erased"
+
+
 class _Traits(Schema):
+    nationality: Nationality | None = None
     ethnicity: Ethnicity | None = None
     education: Education | None = None
     marital_status: MaritalStatus | None = None
@@ -109,23 +117,48 @@ class ResidentRead(Schema):
     id_number: str | None = Field(description="Masked.", examples=["519**************5"])
     phones: list[str] = Field(description="Masked.", examples=[["138****0000"]])
     population_type: PopulationType | None
+    nationality: Nationality | None
     ethnicity: Ethnicity | None
     education: Education | None
     marital_status: MaritalStatus | None
     political_status: PoliticalStatus | None
     occupation: str | None
     area_code: str = Field(examples=["510182104006"])
+    state: ResidentState
+    state_since: date | None = Field(description="The day of death, or of moving out.")
     version: int
     created_at: Instant
     updated_at: Instant
+
+
+class Death(Schema):
+    date: Day = Field(description="When they died.")
+
+
+class MovingOut(Schema):
+    date: Day = Field(description="The first day on which they no longer live here.")
+    destination: Line | None = Field(default=None, description="Where to; not shown but revealed.")
 
 
 class ResidentPage(Page):
     items: list[ResidentRead]
 
 
+class ResidentBatch(Schema):
+    """Residents to read at once; one named twice is read once."""
+
+    resident_ids: list[UUID] = Field(min_length=1, max_length=100)
+
+
+class ResidentBatchRead(Schema):
+    """Residents in the order in which they were named."""
+
+    items: list[ResidentRead]
+    not_found: list[UUID] = Field(description="Those outside of the caller's areas among them.")
+
+
 class ResidentSearch(Schema):
-    """Who is looked for. Several criteria must all hold; at least one of the first four is needed.
+    """Who is looked for. Several criteria must all hold; at least one besides the area is needed.
 
     `name` finds names that begin with it; `pinyin` finds full pinyin (`zhangsan`) and initials
     (`zs`) that begin with it, in any case and with or without spaces; ü may be typed as v. A
@@ -136,6 +169,7 @@ class ResidentSearch(Schema):
     pinyin: Pinyin | None = None
     id_number: NumberText | None = None
     phone: PhoneText | None = None
+    identity_document: DocumentWanted | None = None
     area: AreaCode | None = None
     page_size: int | None = Field(default=None, ge=1, le=2**31 - 1)
     page_token: str | None = Field(default=None, max_length=1000)
@@ -145,9 +179,12 @@ class RevealedField(StrEnum):
     NAME = "name"
     ID_NUMBER = "id_number"
     PHONES = "phones"
+    IDENTITY_DOCUMENTS = "identity_documents"
+    GUARDIANS = "guardians"
     EMPLOYER = "employer"
     REGISTERED_ADDRESS = "registered_address"
     NOTE = "note"
+    DESTINATION = "destination"
 
 
 class RevealRequest(Schema):
@@ -164,22 +201,15 @@ class ResidentRevealed(Schema):
     name: str | None
     id_number: str | None
     phones: list[str] | None
+    identity_documents: list[RevealedDocument] | None
+    guardians: list[RevealedGuardian] | None
     employer: str | None
     registered_address: str | None
     note: str | None
+    destination: str | None = Field(description="Where somebody has moved to.")
 
 
-class AccessRead(Schema):
-    """Somebody read plain values, or tried to."""
+class ErasureRequest(Schema):
+    """Why somebody is erased. It is kept: without the person's name, number or phone."""
 
-    id: UUID
-    at: Instant
-    actor: str = Field(examples=["account:0198c1a4-0000-7000-8000-000000000000"])
-    act: str = Field(examples=["reveal"])
-    purpose: str
-    fields: list[str]
-    outcome: str = Field(examples=["granted"])
-
-
-class AccessPage(Page):
-    items: list[AccessRead]
+    reason: Annotated[Line, Field(min_length=2, examples=["本人书面申请，编号2026-118"])]

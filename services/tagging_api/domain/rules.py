@@ -1,31 +1,38 @@
-"""What a rule means: the tree, and its plain evaluation for one person.
+"""What a rule means: the tree.
 
-SQL (`repository.audiences`) is the engine that answers; this is what it is proved equal to.
+Three engines evaluate it and are proved equal: SQL (`repository.audiences`), the truth; bitmaps
+(`domain.bitmaps`), which answer; and a plain one for the proof (`domain.evaluation`).
 
 - A person belongs to an audience if at least one current place lies within the caller's areas and
-  the rule holds. Places outside are not seen at all: neither `area` nor `tenure` looks at them.
+  the rule holds. Places outside are not seen at all: no rule looks at them.
 - A comparison with an unknown value is false; `not` is the plain complement of what it contains,
   so it does hold for people whose value is unknown.
-- `area` and `tenure` hold if they hold for at least one of the places seen.
+- `area` and the fields of a place hold if they hold for at least one of the places seen.
+- A sample is drawn from those its rule finds, as the caller sees them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from enum import StrEnum
-from typing import Any
+from uuid import UUID
 
-from services.common import clock
-from services.common.areas import Area, Place
+from services.common.areas import Area
 
 MAX_DEPTH = 16
 MAX_NODES = 200
 MAX_AGE = 150
+MAX_HOUSEHOLD = 99
+# Days that a rule may look back or ahead: a century and a half.
+MAX_DAYS = 55_000
 MAX_VALUES = 100
+MAX_SAMPLE = 1_000_000
+MAX_SEED = 2**31 - 1
+WHOLE = 10_000  # basis points
 
 
 class FieldName(StrEnum):
-    """What a rule may compare. `tenure` belongs to a place, all others to the person."""
+    """What a rule may compare: of the person, or (`OF_PLACE`) of a place where somebody lives."""
 
     AGE = "age"
     SEX = "sex"
@@ -36,6 +43,9 @@ class FieldName(StrEnum):
     MARITAL_STATUS = "marital_status"
     POLITICAL_STATUS = "political_status"
     TENURE = "tenure"
+    HOUSEHOLD_SIZE = "household_size"
+    LIVES_ALONE = "lives_alone"
+    LEASE_END_DATE = "lease_end_date"
 
 
 class Operator(StrEnum):
@@ -49,10 +59,38 @@ class Operator(StrEnum):
     BETWEEN = "between"
 
 
-ORDERED = frozenset({FieldName.AGE, FieldName.BIRTH_DATE})
+OF_PLACE = frozenset(
+    {
+        FieldName.TENURE,
+        FieldName.HOUSEHOLD_SIZE,
+        FieldName.LIVES_ALONE,
+        FieldName.LEASE_END_DATE,
+    }
+)
+DATES = frozenset({FieldName.BIRTH_DATE, FieldName.LEASE_END_DATE})
+ORDERED = DATES | {FieldName.AGE, FieldName.HOUSEHOLD_SIZE}
 CODED_OPERATORS = frozenset({Operator.EQ, Operator.NE, Operator.IN})
+DAYS_OPERATORS = frozenset(Operator) - {Operator.NE, Operator.IN}
 
-Value = int | date | str
+
+def operators(name: FieldName) -> frozenset[Operator]:
+    """The operators that a field takes."""
+    if name in ORDERED:
+        return frozenset(Operator)
+    return frozenset({Operator.EQ}) if name is FieldName.LIVES_ALONE else CODED_OPERATORS
+
+
+@dataclass(frozen=True, slots=True)
+class RelativeDay:
+    """So many days from the day on which the rule is asked; negative ones have passed."""
+
+    days: int
+
+    def on(self, today: date) -> date:
+        return today + timedelta(days=self.days)
+
+
+Value = int | date | str | bool | RelativeDay
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +109,23 @@ class Not:
 
 
 @dataclass(frozen=True, slots=True)
+class Days:
+    """A number of whole days compared with one value, or two (between, both ends included)."""
+
+    op: Operator
+    values: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class HasTag:
+    """Bears the tag, by an assignment that is valid today.
+
+    `source` asks who gave it, `days` how many calendar days (Shanghai) ago.
+    """
+
     code: str
+    source: str | None = None
+    days: Days | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +137,8 @@ class InArea:
 class Compare:
     """`values` holds one value, two (between, both ends included) or several (in).
 
-    Ages are ints, birth dates dates, everything else codes.
+    Ages and household sizes are ints, dates are dates or relative days, `lives_alone` is a bool,
+    everything else codes.
     """
 
     field: FieldName
@@ -92,107 +146,114 @@ class Compare:
     values: tuple[Value, ...]
 
 
-Rule = AllOf | AnyOf | Not | HasTag | InArea | Compare
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Some of those whom `rule` finds, the same ones for the same seed.
+
+    Either `n` of them (all, if there are fewer) or each with a chance of `basis_points`.
+    """
+
+    rule: "Rule"
+    n: int | None
+    basis_points: int | None
+    seed: int
 
 
 @dataclass(frozen=True, slots=True)
-class Residence:
-    """One place where somebody lives. `end` is the first day on which they no longer do."""
+class InAudience:
+    """A saved audience. No engine knows it: it is resolved before anything is evaluated."""
 
-    place: Place
-    tenure: str | None = None
-    start: date | None = None
-    end: date | None = None
-
-    def current(self, on: date) -> bool:
-        return (self.start is None or self.start <= on) and (self.end is None or on < self.end)
+    id: UUID
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
-    """What the rules know of somebody."""
+class Members:
+    """Those written down when an audience was frozen. Only resolving makes one."""
 
-    birth_date: date | None
-    codes: dict[FieldName, str | None]
-    tags: frozenset[str]
-    residences: tuple[Residence, ...]
+    audience_id: UUID
 
 
-def belongs(rule: Rule, person: Person, *, areas: tuple[Area, ...], on: date) -> bool:
-    """Whether the audience of `rule`, as seen by a caller with `areas`, has this person."""
-    seen = tuple(r for r in person.residences if r.current(on) and r.place.within(areas))
-    return bool(seen) and _holds(rule, person, seen, on)
+@dataclass(frozen=True, slots=True)
+class AsSeenFrom:
+    """Those whom a caller with `areas` would find by `rule`. Only resolving makes one.
+
+    A saved audience means the same people whoever uses it: a sample is drawn from its owner's
+    areas, and places outside of them say nothing.
+    """
+
+    areas: tuple[Area, ...]
+    rule: "Rule"
 
 
-def _holds(rule: Rule, person: Person, seen: tuple[Residence, ...], on: date) -> bool:
-    match rule:
-        case AllOf(rules):
-            return all(_holds(inner, person, seen, on) for inner in rules)
-        case AnyOf(rules):
-            return any(_holds(inner, person, seen, on) for inner in rules)
-        case Not(inner):
-            return not _holds(inner, person, seen, on)
-        case HasTag(code):
-            return code in person.tags
-        case InArea(area):
-            return any(residence.place.within([area]) for residence in seen)
-        case Compare():
-            return any(
-                _compares(rule.op, value, rule.values)
-                for value in _values(rule.field, person, seen, on)
-                if value is not None
-            )
+Rule = AllOf | AnyOf | Not | HasTag | InArea | Compare | Sample | InAudience | Members | AsSeenFrom
 
 
-def _values(
-    field: FieldName, person: Person, seen: tuple[Residence, ...], on: date
-) -> Iterator[Value | None]:
-    match field:
-        case FieldName.AGE:
-            born = person.birth_date
-            yield clock.age(born, on=on) if born is not None else None
-        case FieldName.BIRTH_DATE:
-            yield person.birth_date
-        case FieldName.TENURE:
-            yield from (residence.tenure for residence in seen)
-        case _:
-            yield person.codes.get(field)
+def resolved_day(value: Value, on: date) -> int | date | str | bool:
+    """The value on a day: relative days become dates, all others are themselves."""
+    return value.on(on) if isinstance(value, RelativeDay) else value
 
 
-def _compares(op: Operator, value: Any, against: tuple[Any, ...]) -> bool:
-    # Values and bounds of one field are of one type: the schema sees to that.
-    first, last = against[0], against[-1]
-    holds: bool
-    match op:
-        case Operator.EQ:
-            holds = value == first
-        case Operator.NE:
-            holds = value != first
-        case Operator.IN:
-            holds = value in against
-        case Operator.LT:
-            holds = value < first
-        case Operator.LTE:
-            holds = value <= first
-        case Operator.GT:
-            holds = value > first
-        case Operator.GTE:
-            holds = value >= first
-        case Operator.BETWEEN:
-            holds = first <= value <= last
-    return holds
+def mix(number: int, seed: int) -> int:
+    """A 32-bit hash of a resident's number: what decides a sample, equally in every engine."""
+    x = number ^ (seed * _MIXER & _BITS)
+    for _ in range(2):
+        x = ((x >> 16) ^ x) * _MIXER & _BITS
+    return (x >> 16) ^ x
 
 
-def tags(rule: Rule, pointer: str = "/rule") -> Iterator[tuple[str, str]]:
-    """Every tag in the rule at any depth, under `not` as well, with its JSON pointer."""
+_MIXER = 0x45D9F3B
+_BITS = 0xFFFFFFFF
+
+
+def chosen(number: int, *, basis_points: int, seed: int) -> bool:
+    """Whether a sample of so many basis points has the resident of that number."""
+    return mix(number, seed) * WHOLE < basis_points << 32
+
+
+def first_of(numbers: Iterable[int], *, n: int, seed: int) -> list[int]:
+    """The `n` residents that a sample of that size has."""
+    return sorted(numbers, key=lambda number: (mix(number, seed), number))[:n]
+
+
+def nodes(rule: Rule, pointer: str = "/rule") -> Iterator[tuple[str, Rule]]:
+    """Every rule within the rule, itself first, with its JSON pointer."""
+    yield pointer, rule
     match rule:
         case AllOf(rules) | AnyOf(rules):
             key = "all" if isinstance(rule, AllOf) else "any"
             for index, inner in enumerate(rules):
-                yield from tags(inner, f"{pointer}/{key}/{index}")
+                yield from nodes(inner, f"{pointer}/{key}/{index}")
         case Not(inner):
-            yield from tags(inner, f"{pointer}/not")
-        case HasTag(code):
-            yield f"{pointer}/tag", code
-        case InArea() | Compare():
+            yield from nodes(inner, f"{pointer}/not")
+        case Sample(inner):
+            yield from nodes(inner, f"{pointer}/sample/rule")
+        case AsSeenFrom(_, inner):
+            # Stands where the audience was named.
+            yield from nodes(inner, pointer)
+        case HasTag() | InArea() | Compare() | InAudience() | Members():
             return
+
+
+def tags(rule: Rule, pointer: str = "/rule") -> Iterator[tuple[str, str]]:
+    """Every tag in the rule at any depth, under `not` as well, with its JSON pointer."""
+    for at, node in nodes(rule, pointer):
+        if isinstance(node, HasTag):
+            yield f"{at}/tag", node.code
+
+
+def audiences(rule: Rule, pointer: str = "/rule") -> Iterator[tuple[str, UUID]]:
+    """Every saved audience named in the rule, with its JSON pointer."""
+    for at, node in nodes(rule, pointer):
+        if isinstance(node, InAudience):
+            yield f"{at}/audience", node.id
+
+
+def depth(rule: Rule) -> int:
+    """How many rules are within each other at most."""
+    match rule:
+        case AllOf(rules) | AnyOf(rules):
+            return 1 + max(map(depth, rules), default=0)
+        case Not(inner) | Sample(inner) | AsSeenFrom(_, inner):
+            return 1 + depth(inner)
+        case HasTag() | InArea() | Compare() | InAudience() | Members():
+            return 1

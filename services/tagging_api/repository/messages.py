@@ -14,10 +14,22 @@ from services.common.pagination import PageRequest
 from services.tagging_api.models import Message
 
 
-async def page(session: ReadSession, resident_id: UUID, *, page: PageRequest) -> Sequence[Message]:
+async def page(
+    session: ReadSession,
+    resident_id: UUID,
+    *,
+    unread: bool | None = None,
+    topic: str | None = None,
+    page: PageRequest,
+) -> Sequence[Message]:
     """A resident's messages, newest first."""
+    chosen = sa.select(Message).where(Message.resident_id == resident_id)
+    if unread is not None:
+        chosen = chosen.where(Message.read_at.is_(None) == unread)
+    if topic is not None:
+        chosen = chosen.where(Message.topic == topic)
     statement = pagination.keyset(
-        sa.select(Message).where(Message.resident_id == resident_id),
+        chosen,
         Message.id,
         after=page.after(tuple[UUID]),
         size=page.size,
@@ -37,6 +49,42 @@ async def mark_read(
         .returning(Message.id)
     )
     return marked.first() is not None
+
+
+async def mark_clicked(
+    session: WriteSession, resident_id: UUID, message_id: UUID, *, at: datetime
+) -> bool:
+    """Note when a message was first followed to what it is about, and so read. As `mark_read`."""
+    marked = await session.execute(
+        sa.update(Message)
+        .where(Message.resident_id == resident_id, Message.id == message_id)
+        .values(
+            read_at=sa.func.coalesce(Message.read_at, at),
+            clicked_at=sa.func.coalesce(Message.clicked_at, at),
+        )
+        .returning(Message.id)
+    )
+    return marked.first() is not None
+
+
+async def mark_all_read(session: WriteSession, resident_id: UUID, *, at: datetime) -> int:
+    """Note of everything unread that it is read now; how many that were."""
+    marked = (
+        sa.update(Message)
+        .where(Message.resident_id == resident_id, Message.read_at.is_(None))
+        .values(read_at=at)
+        .returning(Message.id)
+        .cte("marked")
+    )
+    return await session.scalar(sa.select(sa.func.count()).select_from(marked)) or 0
+
+
+async def unread(session: ReadSession, resident_id: UUID) -> int:
+    """How many messages a resident has not read."""
+    waiting = sa.select(sa.func.count()).where(
+        Message.resident_id == resident_id, Message.read_at.is_(None)
+    )
+    return await session.scalar(waiting) or 0
 
 
 async def add(session: WriteSession, messages: Sequence[Mapping[str, Any]]) -> None:

@@ -5,6 +5,7 @@ The rows go in as one JSON document: a page of the feed brings up to 200,000 sta
 
 import json
 from collections.abc import Mapping, Sequence
+from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
@@ -13,58 +14,53 @@ import sqlalchemy as sa
 from services.common.database import ReadSession, WriteSession
 from services.tagging_api.models import (
     Compound,
-    LedgerLabel,
     Resident,
-    ResidentPlace,
-    TagAssignment,
 )
 
 State = Mapping[str, Any]
 
+_COLUMNS = (
+    "version bigint, sex text, birth_date date, population_type text, ethnicity text,"
+    " education text, marital_status text, political_status text, state text, merged_into uuid,"
+    " keeper_division_code text, keeper_grid_code text, keeper_compound_id uuid"
+)
+_NAMES = [column.split()[0] for column in _COLUMNS.split(", ")]
+
 # Dense numbers: one is taken only for who is new, so this is no INSERT ... ON CONFLICT UPDATE, which
 # takes one for every row. Followers apply one page at a time, so nobody else inserts meanwhile.
-_STATE = sa.text("""
+_STATE = sa.text(f"""
 WITH incoming AS MATERIALIZED (
-    SELECT * FROM json_to_recordset(CAST(:states AS json)) AS s (
-        id uuid, version bigint, sex text, birth_date date, population_type text,
-        ethnicity text, education text, marital_status text, political_status text
-    )
+    SELECT * FROM json_to_recordset(CAST(:states AS json)) AS s (id uuid, {_COLUMNS})
 ), changed AS (
     UPDATE resident r SET
-        version = i.version, generation = :generation, sex = i.sex, birth_date = i.birth_date,
-        population_type = i.population_type, ethnicity = i.ethnicity, education = i.education,
-        marital_status = i.marital_status, political_status = i.political_status
+        generation = :generation, {", ".join(f"{name} = i.{name}" for name in _NAMES)}
     FROM incoming i
     WHERE r.id = i.id AND (r.generation < :generation OR r.version < i.version)
     RETURNING r.id
 ), created AS (
-    INSERT INTO resident (
-        id, version, generation, sex, birth_date, population_type, ethnicity, education,
-        marital_status, political_status
-    )
-    SELECT id, version, :generation, sex, birth_date, population_type, ethnicity, education,
-        marital_status, political_status
+    INSERT INTO resident (id, generation, {", ".join(_NAMES)})
+    SELECT id, :generation, {", ".join(_NAMES)}
     FROM incoming i WHERE NOT EXISTS (SELECT FROM resident r WHERE r.id = i.id)
     RETURNING id
 )
 SELECT id FROM changed UNION ALL SELECT id FROM created
 """).bindparams(sa.bindparam("generation", type_=sa.Integer))
 
-_PLACES = sa.text("""
-INSERT INTO resident_place AS p (
-    resident_id, n, division_code, grid_code, compound_id, tenure, start_date, end_date
+_PLACE_COLUMNS = (
+    "division_code text, grid_code text, compound_id uuid, tenure text, start_date date,"
+    " end_date date, dwelling_id uuid, lease_end_date date"
 )
+_PLACE_NAMES = [column.split()[0] for column in _PLACE_COLUMNS.split(", ")]
+
+_PLACES = sa.text(f"""
+INSERT INTO resident_place AS p (resident_id, n, {", ".join(_PLACE_NAMES)})
 SELECT * FROM json_to_recordset(CAST(:places AS json)) AS s (
-    resident_id uuid, n smallint, division_code text, grid_code text, compound_id uuid,
-    tenure text, start_date date, end_date date
+    resident_id uuid, n smallint, {_PLACE_COLUMNS}
 )
 ON CONFLICT (resident_id, n) DO UPDATE SET
-    division_code = excluded.division_code, grid_code = excluded.grid_code,
-    compound_id = excluded.compound_id, tenure = excluded.tenure,
-    start_date = excluded.start_date, end_date = excluded.end_date
-WHERE (p.division_code, p.grid_code, p.compound_id, p.tenure, p.start_date, p.end_date)
-    IS DISTINCT FROM (excluded.division_code, excluded.grid_code, excluded.compound_id,
-        excluded.tenure, excluded.start_date, excluded.end_date)
+    {", ".join(f"{name} = excluded.{name}" for name in _PLACE_NAMES)}
+WHERE ({", ".join(f"p.{name}" for name in _PLACE_NAMES)})
+    IS DISTINCT FROM ({", ".join(f"excluded.{name}" for name in _PLACE_NAMES)})
 """)
 
 _NO_LONGER = sa.text("""
@@ -79,15 +75,24 @@ ON CONFLICT DO NOTHING
 RETURNING resident_id, label
 """)
 
-_COMPOUNDS = sa.text("""
-INSERT INTO compound (id, village_code, generation)
-SELECT id, village_code, :generation
-FROM json_to_recordset(CAST(:compounds AS json)) AS s (id uuid, village_code text)
-ON CONFLICT (id) DO UPDATE SET
-    village_code = excluded.village_code, generation = excluded.generation
-""").bindparams(sa.bindparam("generation", type_=sa.Integer))
 
-_PLACE_FIELDS = ("division_code", "grid_code", "compound_id", "tenure", "start_date", "end_date")
+class ResidentState(StrEnum):
+    """What has become of somebody. Only the active live somewhere."""
+
+    ACTIVE = "active"
+    MOVED_OUT = "moved_out"
+    DECEASED = "deceased"
+    MERGED = "merged"
+    ERASED = "erased"
+
+
+# Of these nothing is kept but that they were.
+DEPARTED = frozenset({ResidentState.MERGED, ResidentState.ERASED})
+
+
+def state_of(state: State) -> ResidentState:
+    """A register that does not say knows no others."""
+    return ResidentState(state.get("state") or ResidentState.ACTIVE)
 
 
 async def apply_states(
@@ -97,21 +102,44 @@ async def apply_states(
 
     One state per resident at most.
     """
-    document = json.dumps(list(states))
+    document = json.dumps([_row(state) for state in states])
     found = await session.scalars(_STATE, {"states": document, "generation": generation})
     return set(found.all())
 
 
+def _row(state: State) -> dict[str, Any]:
+    fate = state_of(state)
+    kept = {"id": state["id"], "version": state["version"], "state": fate}
+    if fate is ResidentState.MERGED:
+        return kept | {"merged_into": state.get("merged_into")}
+    if fate is ResidentState.ERASED:
+        return kept
+    keeper: State = state.get("keeper") or {}
+    return (
+        {name: state.get(name) for name in _NAMES}
+        | {f"keeper_{name}": keeper.get(name) for name in _KEEPER}
+        | kept
+    )
+
+
+_KEEPER = ("division_code", "grid_code", "compound_id")
+
+
 async def replace_places(session: WriteSession, states: Sequence[State]) -> None:
     """Make the places of these residents those of the states."""
+    lived = [(state["id"], _places(state)) for state in states]
     places = [
-        {"resident_id": state["id"], "n": n, **{field: place[field] for field in _PLACE_FIELDS}}
-        for state in states
-        for n, place in enumerate(state["places"])
+        {"resident_id": resident_id, "n": n, **{name: place.get(name) for name in _PLACE_NAMES}}
+        for resident_id, found in lived
+        for n, place in enumerate(found)
     ]
-    kept = [{"id": state["id"], "places": len(state["places"])} for state in states]
+    kept = [{"id": resident_id, "places": len(found)} for resident_id, found in lived]
     await session.execute(_PLACES, {"places": json.dumps(places)})
     await session.execute(_NO_LONGER, {"kept": json.dumps(kept)})
+
+
+def _places(state: State) -> Sequence[State]:
+    return state["places"] if state_of(state) is ResidentState.ACTIVE else ()
 
 
 async def remember_labels(
@@ -127,30 +155,6 @@ async def remember_labels(
         return ()
     found = await session.execute(_LABELS, {"labels": json.dumps(labels)})
     return [(row.resident_id, row.label) for row in found]
-
-
-async def apply_compounds(
-    session: WriteSession, compounds: Sequence[State], *, generation: int
-) -> None:
-    """Store where compounds are. One entry per compound at most."""
-    document = json.dumps(list(compounds))
-    await session.execute(_COMPOUNDS, {"compounds": document, "generation": generation})
-
-
-async def forget_before(session: WriteSession, generation: int) -> Sequence[tuple[str, UUID]]:
-    """Remove what a snapshot no longer mentioned; which tags were taken off whom with it."""
-    gone = sa.select(Resident.id).where(Resident.generation < generation)
-    ended = await session.execute(
-        sa.delete(TagAssignment)
-        .where(TagAssignment.resident_id.in_(gone))
-        .returning(TagAssignment.tag_code, TagAssignment.resident_id)
-    )
-    taken_off = [(row.tag_code, row.resident_id) for row in ended]
-    for table in (ResidentPlace, LedgerLabel):
-        await session.execute(sa.delete(table).where(table.resident_id.in_(gone)))
-    for table in (Resident, Compound):
-        await session.execute(sa.delete(table).where(table.generation < generation))
-    return taken_off
 
 
 async def unknown(session: ReadSession, resident_ids: Sequence[UUID]) -> bool:

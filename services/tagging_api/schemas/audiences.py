@@ -15,9 +15,12 @@ class AudienceCountRequest(Schema):
 
 
 class AudienceCount(Schema):
-    count: int = Field(examples=[3256])
+    count: int | None = Field(examples=[3256])
+    suppressed: bool = Field(
+        description="Whether `count` is null: from 1 to 4, of a sensitive rule."
+    )
     as_of: Instant
     position: str = Field(
-        description="How far the register's changes are included; opaque.",
-        examples=["residents_api.0123456789abcdef.42"],
+        description="How far changes are included; opaque.",
+        examples=["residents_api.0123456789abcdef.42~tagging_api.0123456789abcdef.7"],
     )

@@ -28,3 +28,11 @@ class MessageRead(Schema):
 
 class MessagePage(Page):
     items: list[MessageRead]
+
+
+class UnreadCount(Schema):
+    unread: int
+
+
+class MarkedRead(Schema):
+    marked: int = Field(description="Messages that were unread until now.")

@@ -1,12 +1,13 @@
-"""The rule language: `all`, `any`, `not`, `tag`, `area`, `field`.
+"""The rule language: `all`, `any`, `not`, `tag`, `area`, `field`, `audience`, `sample`.
 
 Size and shape are checked without recursion before anything else looks at a rule, and every fault
 is told with a pointer into the rule as it was sent.
 """
 
-from collections.abc import Iterator
 from datetime import date
+from enum import StrEnum
 from typing import Annotated, Any, cast
+from uuid import UUID
 
 from pydantic import (
     ConfigDict,
@@ -18,39 +19,88 @@ from pydantic import (
     ValidatorFunctionWrapHandler,
     WithJsonSchema,
     WrapValidator,
+    field_validator,
     model_validator,
 )
-from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from services.common.areas import Area
-from services.common.problems import Text
-from services.common.schemas import AreaCode, Schema, fault
+from services.common.schemas import AreaCode, Schema
 from services.tagging_api.domain import rules
-from services.tagging_api.domain.codes import CODES
-from services.tagging_api.domain.rules import FieldName, Operator
-from services.tagging_api.schemas.tags import TagNamed
+from services.tagging_api.domain.rules import DATES, FieldName, Operator
+from services.tagging_api.schemas.rule_faults import (
+    NO_PERCENT,
+    NO_SIZE,
+    RELATIVE,
+    as_sent,
+    days_faults,
+    invalid,
+    operand_faults,
+    shape_faults,
+)
+from services.tagging_api.schemas.tags import AssignmentSource, TagNamed
 
-_Location = tuple[str | int, ...]
-_Fault = tuple[_Location, PydanticCustomError]
-
-_SCALAR = {"anyOf": [{"type": "integer"}, {"type": "string"}]}
+_RELATIVE_DAY = {
+    "type": "object",
+    "properties": {
+        RELATIVE: {"type": "integer", "minimum": -rules.MAX_DAYS, "maximum": rules.MAX_DAYS}
+    },
+    "required": [RELATIVE],
+    "additionalProperties": False,
+}
+_SCALARS: list[dict[str, Any]] = [
+    {"type": "integer"},
+    {"type": "string"},
+    {"type": "boolean"},
+    _RELATIVE_DAY,
+]
 _VALUE = WithJsonSchema(
     {
         "anyOf": [
-            *_SCALAR["anyOf"],
-            {"type": "array", "items": _SCALAR, "minItems": 1, "maxItems": rules.MAX_VALUES},
+            *_SCALARS,
+            {
+                "type": "array",
+                "items": {"anyOf": _SCALARS},
+                "minItems": 1,
+                "maxItems": rules.MAX_VALUES,
+            },
         ],
         "description": (
-            "Ages are whole numbers of years, birth dates `YYYY-MM-DD`, everything else codes of"
-            " its code list. `between` takes [low, high], both included; `in` a list."
+            "Ages and household sizes are whole numbers; dates are `YYYY-MM-DD`, or"
+            ' `{"days_from_today": n}` for a day that moves; `lives_alone` is true or false;'
+            " everything else codes of its code list. `between` takes [low, high], both included;"
+            " `in` a list."
         ),
     }
 )
+_NUMBER_OF_DAYS = {"type": "integer", "minimum": 0, "maximum": rules.MAX_DAYS}
+_DAYS = WithJsonSchema(
+    {
+        "anyOf": [
+            _NUMBER_OF_DAYS,
+            {"type": "array", "items": _NUMBER_OF_DAYS, "minItems": 2, "maxItems": 2},
+        ],
+        "description": "Whole days, 0 for today. `between` takes [low, high], both included.",
+    }
+)
+
+
+class DaysOperator(StrEnum):
+    EQ = "eq"
+    LT = "lt"
+    LTE = "lte"
+    GT = "gt"
+    GTE = "gte"
+    BETWEEN = "between"
 
 
 class _Node(Schema):
     # What is sent and what is answered is one type to clients; recursion hides that from Pydantic.
     model_config = ConfigDict(json_schema_mode_override="validation")
+
+
+def _unsaid(value: Any) -> bool:
+    """What was not said is neither stored nor shown as said."""
+    return value is None
 
 
 class AllRule(_Node):
@@ -71,10 +121,39 @@ class NotRule(_Node):
     not_: "Rule" = Field(alias="not")
 
 
+class AssignedDays(_Node):
+    """How many calendar days ago the tag was given."""
+
+    op: DaysOperator
+    value: Annotated[Any, _DAYS] = Field(examples=[30])
+
+    @model_validator(mode="after")
+    def _comparable(self) -> "AssignedDays":
+        faults = list(days_faults(Operator(self.op), self.value))
+        if faults:
+            raise invalid(faults)
+        return self
+
+
 class TagRule(_Node):
-    """Everybody who bears the tag."""
+    """Everybody who bears the tag today, if asked by whom and since when it was given."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"tag": "volunteer"},
+                {
+                    "tag": "elderly_allowance",
+                    "source": "ledger",
+                    "assigned_days": {"op": "lte", "value": 30},
+                },
+            ]
+        }
+    )
 
     tag: TagNamed
+    source: AssignmentSource | None = Field(default=None, exclude_if=_unsaid)
+    assigned_days: AssignedDays | None = Field(default=None, exclude_if=_unsaid)
 
 
 class AreaRule(_Node):
@@ -86,9 +165,24 @@ class AreaRule(_Node):
 class FieldRule(_Node):
     """Everybody whose value is known and compares so.
 
-    `age` and `birth_date` take every operator, all others `eq`, `ne` and `in`. `tenure` asks
-    whether any current occupancy in the caller's areas compares so.
+    `age`, `birth_date`, `household_size` and `lease_end_date` take every operator, `lives_alone`
+    only `eq`, all others `eq`, `ne` and `in`. `tenure`, `household_size`, `lives_alone` and
+    `lease_end_date` ask whether any current occupancy in the caller's areas compares so.
     """
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"field": "age", "op": "between", "value": [25, 35]},
+                {"field": "lives_alone", "op": "eq", "value": True},
+                {
+                    "field": "lease_end_date",
+                    "op": "between",
+                    "value": [{"days_from_today": 0}, {"days_from_today": 30}],
+                },
+            ]
+        }
+    )
 
     field: FieldName
     op: Operator
@@ -96,26 +190,84 @@ class FieldRule(_Node):
 
     @model_validator(mode="after")
     def _comparable(self) -> "FieldRule":
-        faults = list(_operand_faults(self.field, self.op, self.value))
+        faults = list(operand_faults(self.field, self.op, self.value))
         if faults:
-            raise _invalid(faults)
+            raise invalid(faults)
         return self
+
+
+class AudienceRule(_Node):
+    """Everybody in a saved audience: today, or when it was frozen."""
+
+    audience: UUID
+
+
+class SampleOf(_Node):
+    """Exactly one of `n` and `percent`. The same `seed` draws the same people."""
+
+    rule: "Rule"
+    n: int | None = Field(
+        default=None,
+        strict=True,
+        ge=1,
+        le=rules.MAX_SAMPLE,
+        exclude_if=_unsaid,
+        description="So many, or all.",
+    )
+    percent: float | None = Field(
+        default=None,
+        strict=True,
+        exclude_if=_unsaid,
+        json_schema_extra={"minimum": 0.01, "maximum": 100, "multipleOf": 0.01},
+        description="Each with that chance.",
+    )
+    seed: int = Field(default=0, strict=True, ge=0, le=rules.MAX_SEED)
+
+    @field_validator("percent")
+    @classmethod
+    def _in_basis_points(cls, percent: float | None) -> float | None:
+        if percent is not None:
+            # A float is near what was written: two decimals times a hundred are nearly whole.
+            points = percent * 100
+            if not (1 <= points <= rules.WHOLE and abs(points - round(points)) < 1e-6):
+                raise NO_PERCENT
+        return percent
+
+    @model_validator(mode="after")
+    def _one_size(self) -> "SampleOf":
+        if (self.n is None) == (self.percent is None):
+            raise NO_SIZE
+        return self
+
+
+class SampleRule(_Node):
+    """Some of those whom a rule finds: drawn at random, and the same ones each time."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"sample": {"rule": {"tag": "volunteer"}, "n": 200, "seed": 7}}]
+        }
+    )
+
+    sample: SampleOf
 
 
 def _kind(rule: Any) -> str | None:
     if isinstance(rule, dict):
         found = cast("dict[str, Any]", rule)
-        return next((kind for kind in _KINDS if kind in found), None)
-    return next((kind for kind, model in _KINDS.items() if isinstance(rule, model)), None)
+        return next((kind for kind in _MODELS if kind in found), None)
+    return next((kind for kind, model in _MODELS.items() if isinstance(rule, model)), None)
 
 
-_KINDS: dict[str, type[Schema]] = {
+_MODELS: dict[str, type[Schema]] = {
     "all": AllRule,
     "any": AnyRule,
     "not": NotRule,
     "tag": TagRule,
     "area": AreaRule,
     "field": FieldRule,
+    "audience": AudienceRule,
+    "sample": SampleRule,
 }
 
 
@@ -127,12 +279,17 @@ class Rule(
             | Annotated[NotRule, Tag("not")]
             | Annotated[TagRule, Tag("tag")]
             | Annotated[AreaRule, Tag("area")]
-            | Annotated[FieldRule, Tag("field")],
+            | Annotated[FieldRule, Tag("field")]
+            | Annotated[AudienceRule, Tag("audience")]
+            | Annotated[SampleRule, Tag("sample")],
             Discriminator(_kind),
         ]
     ]
 ):
-    """One of `all`, `any`, `not`, `tag`, `area` and `field`; at most 16 deep and 200 in number."""
+    """One of `all`, `any`, `not`, `tag`, `area`, `field`, `audience` and `sample`.
+
+    At most 16 deep and 200 in number, those of saved audiences included.
+    """
 
     model_config = ConfigDict(
         hide_input_in_errors=True,
@@ -152,13 +309,13 @@ class Rule(
 
 
 def _bounded(value: Any, validate: ValidatorFunctionWrapHandler) -> Rule:
-    faults = list(_shape_faults(value))
+    faults = list(shape_faults(value))
     if faults:
-        raise _invalid(faults)
+        raise invalid(faults)
     try:
         return validate(value)
     except ValidationError as refused:
-        raise _as_sent(refused) from None
+        raise as_sent(refused) from None
 
 
 BoundedRule = Annotated[Rule, WrapValidator(_bounded)]
@@ -173,156 +330,29 @@ def parsed(rule: Rule) -> rules.Rule:
             return rules.AnyOf(tuple(parsed(each) for each in inner))
         case NotRule(not_=inner):
             return rules.Not(parsed(inner))
-        case TagRule(tag=code):
-            return rules.HasTag(code)
+        case TagRule(tag=code, source=source, assigned_days=days):
+            return rules.HasTag(code, source.value if source else None, days and _days(days))
         case AreaRule(area=area):
             return rules.InArea(Area.parse(area))
-        case FieldRule(field=field, op=op, value=value):
-            values = cast("list[Any]", value) if isinstance(value, list) else [value]
-            if field is FieldName.BIRTH_DATE:
-                values = [date.fromisoformat(text) for text in values]
-            return rules.Compare(field, op, tuple(values))
+        case FieldRule(field=name, op=op, value=value):
+            values = _listed(value)
+            return rules.Compare(name, op, tuple(map(_day, values) if name in DATES else values))
+        case AudienceRule(audience=audience_id):
+            return rules.InAudience(audience_id)
+        case SampleRule(sample=sample):
+            points = round(sample.percent * 100) if sample.percent is not None else None
+            return rules.Sample(parsed(sample.rule), sample.n, points, sample.seed)
 
 
-def _shape_faults(rule: Any) -> Iterator[_Fault]:
-    """Whatever could make a validator recurse or guess. A stack of our own: input may be deep."""
-    waiting: list[tuple[Any, _Location, int]] = [(rule, (), 1)]
-    nodes = 0
-    while waiting:
-        node, at, depth = waiting.pop()
-        nodes += 1
-        if nodes > rules.MAX_NODES:
-            yield (), _TOO_LARGE
-            return
-        if depth > rules.MAX_DEPTH:
-            yield at, _TOO_DEEP
-            continue
-        found = cast("dict[str, Any]", node) if isinstance(node, dict) else {}
-        kinds = [kind for kind in _KINDS if kind in found]
-        if len(kinds) != 1:
-            yield at, _NO_RULE
-            continue
-        kind, inner = kinds[0], found[kinds[0]]
-        if kind == "not":
-            waiting.append((inner, (*at, kind), depth + 1))
-        elif kind in {"all", "any"} and isinstance(inner, list):
-            children = cast("list[Any]", inner)
-            # Whatever is more than may be is not even looked at.
-            listed = [
-                (child, (*at, kind, index), depth + 1)
-                for index, child in enumerate(children[: rules.MAX_NODES])
-            ]
-            waiting.extend(reversed(listed))
+def _days(asked: AssignedDays) -> rules.Days:
+    return rules.Days(Operator(asked.op), tuple(_listed(asked.value)))
 
 
-def _operand_faults(field: FieldName, op: Operator, value: Any) -> Iterator[_Fault]:
-    if field not in rules.ORDERED and op not in rules.CODED_OPERATORS:
-        yield ("op",), _WRONG_OPERATOR
-        return
-    if op not in {Operator.BETWEEN, Operator.IN}:
-        if (found := _scalar_fault(field, value)) is not None:
-            yield ("value",), found
-        return
-    values = cast("list[Any]", value) if isinstance(value, list) else []
-    most = 2 if op is Operator.BETWEEN else rules.MAX_VALUES
-    if not values or len(values) > most or (op is Operator.BETWEEN and len(values) != most):
-        yield ("value",), _NO_RANGE if op is Operator.BETWEEN else _NO_LIST
-        return
-    faults = [(index, _scalar_fault(field, each)) for index, each in enumerate(values)]
-    found_any = False
-    for index, found in faults:
-        if found is not None:
-            found_any = True
-            yield ("value", index), found
-    # Dates as ISO text compare as dates do.
-    if op is Operator.BETWEEN and not found_any and values[0] > values[1]:
-        yield ("value",), _UPSIDE_DOWN
+def _day(value: Any) -> date | rules.RelativeDay:
+    if isinstance(value, dict):
+        return rules.RelativeDay(cast("dict[str, int]", value)[RELATIVE])
+    return date.fromisoformat(value)
 
 
-def _scalar_fault(field: FieldName, value: Any) -> PydanticCustomError | None:
-    if field is FieldName.AGE:
-        whole = isinstance(value, int) and not isinstance(value, bool)
-        return None if whole and 0 <= value <= rules.MAX_AGE else _NO_AGE
-    if field is FieldName.BIRTH_DATE:
-        return None if isinstance(value, str) and _is_date(value) else _NO_DATE
-    return None if isinstance(value, str) and value in CODES[field] else _NO_CODE
-
-
-def _is_date(text: str) -> bool:
-    try:
-        # Only the extended form: fromisoformat also takes 20260301 and 2026-W09-7.
-        return date.fromisoformat(text).isoformat() == text
-    except ValueError:
-        return False
-
-
-def _invalid(faults: list[_Fault]) -> ValidationError:
-    return ValidationError.from_exception_data(
-        "Rule",
-        [InitErrorDetails(type=error, loc=at, input=None) for at, error in faults],
-        hide_input=True,
-    )
-
-
-def _as_sent(refused: ValidationError) -> ValidationError:
-    """The same faults where the caller finds them: Pydantic puts a union's tag into the path."""
-    details: list[InitErrorDetails] = []
-    for error in refused.errors(include_url=False, include_input=False):
-        kind = error["type"]
-        context = error.get("ctx", {})
-        details.append(
-            InitErrorDetails(
-                # A dot marks a code of ours.
-                type=PydanticCustomError(kind, error["msg"], context) if "." in kind else kind,  # pyright: ignore[reportArgumentType] - asks for literals
-                loc=_without_tags(error["loc"]),
-                input=None,
-                ctx=context,
-            )
-        )
-    return ValidationError.from_exception_data("Rule", details, hide_input=True)
-
-
-def _without_tags(location: _Location) -> _Location:
-    kept: list[str | int] = []
-    at_rule = True
-    for part in location:
-        if at_rule:
-            at_rule = False
-            continue
-        kept.append(part)
-        listed = isinstance(part, int) and kept[-2:-1] in (["all"], ["any"])
-        at_rule = listed or part == "not"
-    return tuple(kept)
-
-
-_TOO_LARGE = fault("rule.too_large", Text("规则最多200个节点", "A rule may have 200 nodes at most"))
-_TOO_DEEP = fault("rule.too_deep", Text("规则最多16层", "A rule may be 16 deep at most"))
-_NO_RULE = fault(
-    "rule.malformed",
-    Text(
-        "应为含有 all、any、not、tag、area、field 之一的对象",
-        "An object with exactly one of all, any, not, tag, area and field",
-    ),
-)
-_WRONG_OPERATOR = fault(
-    "rule.wrong_operator",
-    Text("该字段只能用 eq、ne、in", "This field takes eq, ne and in only"),
-)
-_NO_RANGE = fault(
-    "rule.value_not_range", Text("应为 [下限, 上限]", "Two values are needed: [low, high]")
-)
-_NO_LIST = fault(
-    "rule.value_not_list", Text("应为1至100个值的列表", "A list of 1 to 100 values is needed")
-)
-_UPSIDE_DOWN = fault(
-    "rule.range_upside_down", Text("下限不能大于上限", "The lower bound is above the upper one")
-)
-_NO_AGE = fault(
-    "rule.value_not_age", Text("年龄应为0至150的整数", "An age is a whole number, 0 to 150")
-)
-_NO_DATE = fault(
-    "rule.value_not_date", Text("应为日期（YYYY-MM-DD）", "A date is needed: YYYY-MM-DD")
-)
-_NO_CODE = fault(
-    "rule.value_unknown", Text("该字段没有这个代码", "The field's code list has no such code")
-)
+def _listed(value: Any) -> list[Any]:
+    return cast("list[Any]", value) if isinstance(value, list) else [value]

@@ -1,11 +1,11 @@
-"""Tags."""
+"""What tags are called, how sensitive they are, and who may say that somebody bears one."""
 
 from enum import StrEnum
 from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from services.common.schemas import Instant, Line, Page, Schema
+from services.common.schemas import Line
 
 
 class Sensitivity(StrEnum):
@@ -24,9 +24,21 @@ class TagState(StrEnum):
     UNCLASSIFIED = "unclassified"
 
 
+class RuleState(StrEnum):
+    """`computing`: the rule is new or was changed, and not everybody has been looked at yet."""
+
+    READY = "ready"
+    COMPUTING = "computing"
+
+
 class AssignmentSource(StrEnum):
+    """Who says that somebody bears a tag."""
+
     WORKER = "worker"
     LEDGER = "ledger"
+    RULE = "rule"
+    SURVEY = "survey"
+    EVENT = "event"
 
 
 TagCode = Annotated[
@@ -40,39 +52,3 @@ TagNamed = Annotated[
 ]
 TagName = Annotated[Line, Field(max_length=100)]
 Category = Annotated[Line, Field(max_length=64, examples=["volunteers"])]
-
-
-class TagCreate(Schema):
-    code: TagCode
-    name_zh: TagName = Field(examples=["志愿者"])
-    name_en: TagName = Field(examples=["Volunteer"])
-    category: Category | None = None
-    sensitivity: Sensitivity
-
-
-class TagUpdate(Schema):
-    """What is absent stays. Naming the sensitivity classifies an unclassified tag."""
-
-    # A default factory, for a default would be shown in the contract and null is no value here.
-    name_zh: TagName = Field(default_factory=str, examples=["志愿者"])
-    name_en: TagName = Field(default_factory=str, examples=["Volunteer"])
-    category: Category | None = None
-    sensitivity: Sensitivity = Field(default_factory=lambda: Sensitivity.HIGHEST)
-
-
-class TagRead(Schema):
-    code: str = Field(examples=["volunteer"])
-    name_zh: str = Field(examples=["志愿者"])
-    name_en: str | None = Field(examples=["Volunteer"])
-    category: str | None = Field(examples=["volunteers"])
-    sensitivity: Sensitivity
-    state: TagState
-    aliases: list[str] = Field(
-        description="Other words by which ledgers mean this tag.", examples=[["志愿服务者"]]
-    )
-    created_at: Instant
-    updated_at: Instant
-
-
-class TagPage(Page):
-    items: list[TagRead]

@@ -3,7 +3,7 @@
 A word means a tag by its code, its Chinese name or an alias; tags that an officer has classified
 come first. A word that means nothing yet becomes a tag of the highest sensitivity, which no rule
 may use until an officer classifies it; its code is made from the word, so that the word goes on
-meaning that tag once it has been renamed.
+meaning that tag once it has been renamed. A word of an archived tag says nothing any more.
 """
 
 import hashlib
@@ -48,7 +48,8 @@ async def assign(session: WriteSession, seen: Sequence[tuple[UUID, str]], *, at:
 async def _codes(session: WriteSession, words: set[str]) -> dict[str, str]:
     if not words:
         return {}
-    known = _meanings(await repository.everyone(session))
+    tags = await repository.everyone(session)
+    known, archived = _meanings(tags), {tag.code for tag in tags if tag.archived}
     found: dict[str, str] = {}
     new: dict[str, str] = {}
     for word in sorted(words):
@@ -56,7 +57,8 @@ async def _codes(session: WriteSession, words: set[str]) -> dict[str, str]:
         if code is None:
             code = generated_code(word)
             new.setdefault(code, " ".join(word.split())[:_LONGEST_NAME])
-        found[word] = code
+        if code not in archived:
+            found[word] = code
     if new:
         await repository.add_unclassified(session, new)
     return found

@@ -8,7 +8,18 @@ from services.residents_api.domain.cells import folded
 from services.residents_api.domain.code_lists import CODE_LISTS
 from services.residents_api.domain.codes import CODES, REJECTING
 
-SIZES = {"sex": 4, "ethnicity": 58, "marital_status": 8, "political_status": 13, "tenure": 5}
+SIZES = {
+    "sex": 4,
+    "ethnicity": 58,
+    "marital_status": 8,
+    "political_status": 13,
+    "tenure": 5,
+    "nationality": 249,
+    "risk_level": 3,
+    "coordinate_system": 4,
+    "document_kind": 5,
+}
+PATTERNS = {"ethnicity": r"[0-9]{2}", "coordinate_system": r"[a-z0-9]+"}
 
 
 @pytest.mark.parametrize("name", CODE_LISTS)
@@ -18,7 +29,7 @@ def test_a_list_is_well_formed(name: str) -> None:
     assert len(code_list.entries) == SIZES.get(name, len(code_list.entries))
     codes = [entry.code for entry in code_list.entries]
     assert len(set(codes)) == len(codes)
-    pattern = r"[0-9]{2}" if name == "ethnicity" else r"[a-z]+(_[a-z]+)*"
+    pattern = PATTERNS.get(name, r"[a-z]+(_[a-z]+)*")
     assert all(re.fullmatch(pattern, code) for code in codes)
     meanings: dict[str, str] = {}
     for entry in code_list.entries:
@@ -59,6 +70,15 @@ def test_a_list_is_well_formed(name: str) -> None:
         ("relation_to_head", "孙女", "granddaughter"),
         ("population_type", "户籍人口", "household_registered"),
         ("population_type", "暂住", "floating"),
+        ("nationality", "中国", "chn"),
+        ("nationality", "156", "chn"),
+        ("nationality", "4", "afg"),
+        ("nationality", "kr", "kor"),
+        ("nationality", "中国香港", "hkg"),
+        ("dwelling_use", "群租房", "group_let"),
+        ("building_status", "已拆除", "demolished"),
+        ("document_kind", "护照", "passport"),
+        ("coordinate_system", "百度", "bd09"),
         ("tenure", "自住", "owner"),
         ("tenure", "承租", "tenant"),
         ("tenure", "借住", "borrower"),

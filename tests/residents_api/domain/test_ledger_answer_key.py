@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from services.residents_api.domain.ledger import LedgerRow, duplicates, fold
+from services.residents_api.domain.ledger import LedgerRow
 from tests.residents_api.domain import ledgers
+from tests.residents_api.domain.folding import duplicates, fold
 
 DATA = Path(__file__).parents[2] / "data"
 

@@ -4,7 +4,8 @@ from datetime import date
 
 from services.residents_api.domain.cells import Cell
 from services.residents_api.domain.dwellings import Parts
-from services.residents_api.domain.ledger import Field, LedgerRow, Record, check, duplicates, fold
+from services.residents_api.domain.ledger import Field, LedgerRow, Record, check
+from tests.residents_api.domain.folding import duplicates, fold
 from tests.residents_api.domain.ledgers import TODAY, number
 
 A, B = Parts("", "", "1", "", "101"), Parts("", "", "1", "", "102")

@@ -85,7 +85,7 @@ def test_references_that_cannot_be_followed_are_refused(tmp_path: Path) -> None:
         strings = archive.read("xl/sharedStrings.xml")
     for hidden in (b'<row x=">" r="99999999">', b'<row x="<" r="99999999">'):
         content = sheet.replace(b"</sheetData>", hidden + b"<c><v>1</v></c></row></sheetData>")
-        assert refusal(rezip(plain, tmp_path / "b.xlsx", sheet1=content)) == "ledger.format"
+        assert refusal(rezip(plain, tmp_path / "b.xlsx", sheet1=content)) == "ledger.damaged"
     # Room for so many strings would be made before the first is read.
     many = strings.replace(b'uniqueCount="', b'uniqueCount="9999999999')
     assert many != strings
@@ -151,18 +151,18 @@ def test_lengths_and_chains_that_lie(tmp_path: Path, offset: int, value: int) ->
     assert len(open_ledger(path)) == 1
     content[offset : offset + 4] = value.to_bytes(4, "little")
     path.write_bytes(content)
-    assert refusal(path) == "ledger.format"
+    assert refusal(path) == "ledger.damaged"
 
 
 def test_records_that_lie(tmp_path: Path) -> None:
     path = tmp_path / "a.xls"
     strings = xls_files.record(0xFC, pack("<II", 1, 0x7FFFFFFF))
     path.write_bytes(xls_files.with_records(of_workbook=strings))
-    assert refusal(path) == "ledger.format"
+    assert refusal(path) == "ledger.damaged"
     for rows, columns in (((0, 0xFFFFFFFF), (0, 5)), ((9, 5), (0, 5)), ((0, 5), (9, 5))):
         dimensions = xls_files.record(0x200, pack("<IIHHH", *rows, *columns, 0))
         path.write_bytes(xls_files.with_records(dimensions))
-        assert refusal(path) == "ledger.format"
+        assert refusal(path) == "ledger.damaged"
     # Cells with nothing but a format are no cells, wherever they stand.
     blank = xls_files.record(0x201, pack("<HHH", 65535, 60000, 0))
     path.write_bytes(xls_files.with_records(blank))
@@ -200,4 +200,4 @@ def test_broken_workbooks_are_refused_and_nothing_worse(tmp_path: Path) -> None:
             outcomes.add("read")
         except LedgerUnreadable as error:
             outcomes.add(error.code)
-    assert "ledger.format" in outcomes
+    assert "ledger.damaged" in outcomes

@@ -226,3 +226,61 @@ def test_any_cells_make_a_row(cells: dict[Field, Cell], building: str, room: str
         # PostgreSQL takes neither.
         assert text is None or "\x00" not in text
         assert text is None or text.encode()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("合计", "备注", "姓名", "户主", " 户 主 ", "@SUM(A1)", "=A1", "+A1", "#SPILL!"),
+        *("张三/李四", "张三、李四", "张三，李四", "三张\u202e", "\u202e三张", "长" * 500),
+    ],
+)
+def test_what_is_nobodys_name_beside_a_number(name: str) -> None:
+    assert row(name=name).codes == ("name.missing",)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "合欢",
+        "户颖",
+        "买买提·吐尔逊",
+        "阿依古丽/",
+        "John Smith-Jones",
+        "张三（小三）",
+        "张\u200b三",
+    ],
+)
+def test_names_that_look_odd_are_names(name: str) -> None:
+    assert row(name=name).codes == ()
+
+
+@pytest.mark.parametrize("label", ["身份证:", "身份证号：", "身份证号码: ", "公民身份号码："])
+def test_the_columns_name_before_a_number_is_no_part_of_it(label: str) -> None:
+    found = row(id_number=label + number())
+    assert (found.id_number, found.codes) == (number(), ())
+
+
+@pytest.mark.parametrize("remark", ["（无效）", "(已注销)", "注销", "【错】"])
+def test_a_remark_in_a_number_is_no_wrong_length(remark: str) -> None:
+    found = row(id_number=number() + remark)
+    assert (found.id_number, found.codes) == (None, ("id_number.format",))
+
+
+def test_nobody_alive_was_born_before_1900() -> None:
+    assert row(id_number=number("1899-12-31")).codes == ("birth_date.implausible",)
+    found = row(id_number=None, birth_date="1899-12-31")
+    assert (found.codes, found.rejected) == (("birth_date.implausible",), False)
+    assert row(id_number=number("1900-01-01")).codes == ()
+
+
+def test_a_move_to_come_is_warned_of() -> None:
+    assert row(start_date=TODAY).codes == ()
+    found = row(start_date="2026-11-25")
+    assert (found.codes, found.rejected) == (("start_date.in_future",), False)
+    assert found.start_date == date(2026, 11, 25)
+
+
+def test_a_landline_without_area_code_is_not_guessed_at() -> None:
+    found = row(phones="83701234、028-83701234")
+    assert (found.phones, found.codes) == (("+862883701234",), ("phone.invalid",))

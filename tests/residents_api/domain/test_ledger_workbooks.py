@@ -67,7 +67,7 @@ def test_row_numbers_are_those_of_the_spreadsheet(tmp_path: Path) -> None:
     assert [row.row for row in ledgers.read(merged)] == [5, 6]
 
 
-def test_row_numbers_are_the_lines_on_which_records_begin(tmp_path: Path) -> None:
+def test_row_numbers_are_those_that_a_spreadsheet_shows(tmp_path: Path) -> None:
     path = tmp_path / "x.csv"
     path.write_text(
         "\n".join(
@@ -84,9 +84,9 @@ def test_row_numbers_are_the_lines_on_which_records_begin(tmp_path: Path) -> Non
     )
     rows = ledgers.read(path)
     assert [(row.row, row.name, row.note) for row in rows] == [
-        (5, "张三", '第一行\n第二行, "引号"'),
-        (7, "李四", None),
-        (8, "王五", None),
+        (4, "张三", '第一行\n第二行, "引号"'),
+        (5, "李四", None),
+        (6, "王五", None),
     ]
     assert all(row.id_number and not row.codes for row in rows)
 
@@ -174,10 +174,10 @@ def test_the_separator_line_of_excel_is_no_trouble(tmp_path: Path) -> None:
         (b'<?xml version="1.0"?><Workbook/>', "ledger.format"),
         (b"{\\rtf1 hello}", "ledger.format"),
         (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "ledger.format"),
-        (b"PK\x03\x04 and nothing", "ledger.format"),
+        (b"PK\x03\x04 and nothing", "ledger.damaged"),
         (b"PK\x05\x06" + bytes(18), "ledger.format"),
-        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1 and nothing", "ledger.format"),
-        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(4096), "ledger.format"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1 and nothing", "ledger.damaged"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(4096), "ledger.damaged"),
         ("你好，这不是台账。".encode(), "ledger.no_header"),
         (b"a,b,c\n1,2,3\n", "ledger.no_header"),
         ("姓名,,\n张三,,\n".encode(), "ledger.no_header"),

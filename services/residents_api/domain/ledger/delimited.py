@@ -28,25 +28,32 @@ _DELIMITERS = (",", "\t", ";")
 _MARKUP = re.compile(rb"\s*(?:<[!?a-z]|\{\\rtf|%PDF-)", re.IGNORECASE)
 # ="519902…" keeps Excel from making a number of it.
 _KEPT_AS_TEXT = re.compile(r'="([^"]*)"')
+_KEPT_FROM_RUNNING = ("'=", "'+", "'-", "'@", "'\t", "'\r")
 # Of a thousand characters, how many may be damaged before we say that it is no text.
 _TOLERATED_DAMAGE = 20
+# Controls that no text has; a cell or two may still have caught some.
+_CONTROLS = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]+")
+_TOLERATED_CONTROLS = 20
 
 
-def open_text(path: Path) -> Sheet:
+def open_text(path: Path, words: headers.Words) -> Sheet:
     """The text file as a sheet without a name; LedgerUnreadable if it is none or has no header."""
     if path.stat().st_size > MAX_TEXT_BYTES:
         raise LedgerUnreadable("ledger.too_large")
     encoding = _encoding(path)
     best: Sheet | None = None
-    blank = False
+    blank = binary = False
     for delimiter in _DELIMITERS:
         read = partial(_rows, path, encoding, delimiter)
         first = list(islice(read(), headers.SEARCHED_ROWS))
         blank = blank or all(is_blank([str(cell).strip() for cell in cells]) for _, cells in first)
-        header = headers.find(first)
+        binary = binary or any(_CONTROLS.search(str(cell)) for _, cells in first for cell in cells)
+        header = headers.find(first, words)
         if header and (best is None or len(header.columns) > len(best.header.columns)):
             best = Sheet("", header, read)
     if best is None:
+        if binary:
+            raise LedgerUnreadable("ledger.format")
         raise LedgerUnreadable("ledger.empty" if blank else "ledger.no_header")
     return best
 
@@ -56,7 +63,7 @@ def _encoding(path: Path) -> str:
         start = stream.read(_CHUNK)
     if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         candidates = ("utf-16",)
-    elif b"\0" in start or _MARKUP.match(start):
+    elif _MARKUP.match(start):
         raise LedgerUnreadable("ledger.format")
     else:
         candidates = ("utf-8-sig", "gb18030")
@@ -71,15 +78,16 @@ def _encoding(path: Path) -> str:
 def _damage(path: Path, encoding: str) -> float:
     """Undecodable sequences per thousand characters."""
     decoder = codecs.getincrementaldecoder(encoding)(errors="replace")
-    characters = damaged = 0
+    characters = damaged = controls = 0
     with path.open("rb") as stream:
         while chunk := stream.read(_CHUNK):
             text = decoder.decode(chunk)
-            if "\0" in text:
-                raise LedgerUnreadable("ledger.format")
+            controls += sum(map(len, _CONTROLS.findall(text)))
             characters += len(text)
             damaged += text.count("\ufffd")
     damaged += decoder.decode(b"", final=True).count("\ufffd")
+    if 1000 * controls > _TOLERATED_CONTROLS * max(characters, 1000):
+        raise LedgerUnreadable("ledger.format")
     return 1000 * damaged / max(characters, 1)
 
 
@@ -90,16 +98,22 @@ def _rows(path: Path, encoding: str, delimiter: str) -> Iterator[headers.Row]:
         number = 1
         while line := waiting.popleft() if waiting else next(lines, ""):
             if '"' not in line:
-                yield number, line.rstrip("\r\n").split(delimiter)
+                plain = line.rstrip("\r\n").split(delimiter)
+                yield number, _unmarked(plain) if "'" in line else plain
                 number += 1
                 continue
             waiting.appendleft(line)
             waiting.extend(islice(lines, MAX_RECORD_LINES - len(waiting)))
             cells, taken = _quoted(waiting, delimiter)
-            yield number, cells
-            number += taken
+            yield number, _unmarked(cells)
+            number += 1
             for _ in range(taken):
                 waiting.popleft()
+
+
+def _unmarked(cells: list[str]) -> list[str]:
+    """Without the mark that keeps a spreadsheet from running a text: our own exports have it."""
+    return [cell[1:] if cell.startswith(_KEPT_FROM_RUNNING) else cell for cell in cells]
 
 
 def _lines(stream: TextIO) -> Iterator[str]:

@@ -7,7 +7,7 @@ above ("房屋信息") and the columns' names below; names carry decorations ("*
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from services.residents_api.domain.cells import Cell, text_of
@@ -27,12 +27,20 @@ _MAX_WORD_CHARACTERS = 40
 _ORNAMENTS = " \t*★☆※●■◆▲:：.、,，;；?？_-—'\"“”"
 _SPACES = re.compile(r"[\s_\-—]+")
 _BRACKETED = re.compile(r"\([^()]*\)|\[[^\[\]]*\]|【[^【】]*】|<[^<>]*>|〔[^〔〕]*〕")
+# 家庭成员身份证号码 is this row's person, 户主身份证号码 is not.
+_SUBJECT = re.compile(r"^(?:(?:家庭|住户|居民|本户)?成员|居民|本人|人员|(?:实际)?居住人员?)")
 _TRAILING_NUMBER = re.compile(r"[0-9一二三①②③]+$")
+# Groups of columns that speak of somebody else than the row's person.
+_OTHERS = re.compile("户主|房主|业主|房东|产权人|出租人|联系人|监护人|网格员|负责人|登记人|填表人")
 _PARTING = re.compile(r"[/、,，或及和+&|\\]")
 
+_IDENTIFYING: frozenset[Field] = frozenset({"name", "id_number", "birth_date"})
 _LEVELS = frozenset({*DWELLING_LEVELS, "address"})
 
 Row = tuple[int, Sequence[Cell]]
+# What one source calls its columns, by `word_of`; None for one that is to be left alone.
+Words = Mapping[str, Field | None]
+_NO_WORDS: Words = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,16 +48,20 @@ class Header:
     """Where the header is and what its columns mean.
 
     `row` is the last row of the header, as a person counts. `columns` are counted from 0;
-    more than one only for phones and labels. `ignored` are headings nothing is read from;
+    more than one only for phones and labels. `ignored` are headings nothing is read from,
+    `doubled` the columns of a second person beside the first: (first, second) of one field;
     `printed` are the header's rows as they stand and `names` what may stand above the
-    persons' names: by them a repetition is known.
+    persons' names: by them a repetition is known. `words` are the source's own, for which it was
+    looked at.
     """
 
     row: int
     columns: Mapping[Field, tuple[int, ...]]
     ignored: tuple[str, ...]
+    doubled: tuple[tuple[int, int], ...]
     printed: tuple[tuple[str, ...], ...]
     names: frozenset[str]
+    words: Words = field(default_factory=dict[str, Field | None])
 
     def has(self, *fields: Field) -> bool:
         """Whether any of the fields has a column."""
@@ -68,8 +80,9 @@ class _Heading:
     last_resort: bool = False
 
 
-def find(rows: Sequence[Row]) -> Header | None:
-    """The header among the first rows of a sheet; None if there is none.
+def find(rows: Sequence[Row], words: Words = _NO_WORDS) -> Header | None:
+    """The header among the first rows of a sheet; None if there is none. The source's own words for
+    its columns come before those that everybody uses.
 
     It is the row, or pair of rows, with the most recognised names: one of them the person's
     name, and at least one more.
@@ -78,13 +91,14 @@ def find(rows: Sequence[Row]) -> Header | None:
     rows = rows[:SEARCHED_ROWS]
     above: list[_Heading] = []
     for number, cells in rows:
-        headings = [_heading(cell) for cell in cells]
-        alone = _header(number, headings, printed=(_texts(headings),))
+        headings = [_heading(cell, words) for cell in cells]
+        alone = _header(number, headings, printed=(_texts(headings),), words=words)
         # With as many names, the pair knows more: which of two columns "姓名" is the head's.
         paired = _header(
             number,
             _combined(above, headings, cells),
             printed=(_texts(above), _texts(headings)),
+            words=words,
         )
         if (
             alone
@@ -108,22 +122,29 @@ def repeated(row: Row, header: Header) -> Header | None:
         return None
     if not likely and text_of(cells[0]) not in {texts[0] for texts in header.printed if texts}:
         return None
-    headings = [_heading(cell) for cell in cells]
+    headings = [_heading(cell, header.words) for cell in cells]
     if _texts(headings) in header.printed:
         return header
-    found = _header(number, headings, printed=(_texts(headings),)) if likely else None
+    printed = (_texts(headings),)
+    found = _header(number, headings, printed=printed, words=header.words) if likely else None
     return found if found and len(found.columns) >= min(3, len(header.columns)) else None
+
+
+def word_of(text: str) -> str:
+    """A column's name for comparing: however it is spaced and decorated."""
+    word = unicodedata.normalize("NFKC", text_of(text))
+    return _SPACES.sub("", word).strip(_ORNAMENTS).lower()
 
 
 @lru_cache(maxsize=1 << 12)
 def field_of(text: str) -> Field | None:
     """The field that a column's name means, None for an unknown one."""
-    word = unicodedata.normalize("NFKC", text_of(text))
-    word = _SPACES.sub("", word).strip(_ORNAMENTS).lower()
+    word = word_of(text)
     if not word or len(word) > _MAX_WORD_CHARACTERS:
         return None
     plain = _BRACKETED.sub("", word).strip(_ORNAMENTS)
-    for form in (word, plain, _TRAILING_NUMBER.sub("", plain).strip(_ORNAMENTS)):
+    unnumbered = _TRAILING_NUMBER.sub("", plain).strip(_ORNAMENTS)
+    for form in (word, plain, unnumbered, _SUBJECT.sub("", unnumbered)):
         if found := FIELD_OF_WORD.get(form):
             return found
     parts: list[Field | None] = [FIELD_OF_WORD.get(part) for part in _PARTING.split(plain)]
@@ -135,10 +156,12 @@ def field_of(text: str) -> Field | None:
     return "address" if _LEVELS.issuperset(parts) else None
 
 
-def _heading(cell: Cell) -> _Heading:
+def _heading(cell: Cell, words: Words) -> _Heading:
     if not isinstance(cell, str) or len(cell) > 4 * _MAX_WORD_CHARACTERS:
         return _Heading("", None)
     text = text_of(cell)
+    if words and (own := word_of(text)) in words:
+        return _Heading(text, words[own])
     if field := field_of(text):
         return _Heading(text, field)
     plain = _BRACKETED.sub("", _SPACES.sub("", unicodedata.normalize("NFKC", text))).strip(
@@ -173,8 +196,8 @@ def _combined(
             combined.append(upper if upper.field else _Heading(lower.text or upper.text, None))
             continue
         # Under "户主信息" stands the head's name, not this row's person.
-        of_head = grouped and "户主" in group and "关系" not in group
-        combined.append(_Heading(lower.text, lower.field, lower.last_resort or of_head))
+        of_other = grouped and _OTHERS.search(group) is not None and "关系" not in group
+        combined.append(_Heading(lower.text, lower.field, lower.last_resort or of_other))
     return combined
 
 
@@ -183,10 +206,15 @@ def _texts(headings: Sequence[_Heading]) -> tuple[str, ...]:
 
 
 def _header(
-    row: int, headings: Sequence[_Heading], *, printed: tuple[tuple[str, ...], ...]
+    row: int,
+    headings: Sequence[_Heading],
+    *,
+    printed: tuple[tuple[str, ...], ...],
+    words: Words,
 ) -> Header | None:
     columns: dict[Field, tuple[int, ...]] = {}
     ignored: list[str] = []
+    doubled: dict[Field, tuple[int, int]] = {}
     for wanted in (False, True):
         for column, heading in enumerate(headings):
             if heading.last_resort is not wanted or not heading.text:
@@ -194,10 +222,15 @@ def _header(
             field = heading.field
             if field is None or (field in columns and (wanted or field not in REPEATABLE)):
                 ignored.append(heading.text)
+                if field in _IDENTIFYING and not wanted:
+                    doubled.setdefault(field, (columns[field][0], column))
             else:
                 columns[field] = (*columns.get(field, ()), column)
     if "name" not in columns or len(columns) < 2:
         return None
     column = columns["name"][0]
     names = frozenset(texts[column] for texts in printed if column < len(texts)) | {"姓名"}
-    return Header(row, columns, tuple(ignored), printed, names - {""})
+    # Names alone speak of nobody who could be registered, and one person may have two numbers.
+    beside = "name" in doubled and len(doubled) > 1
+    pairs = tuple(pair for field, pair in doubled.items() if beside and field != "birth_date")
+    return Header(row, columns, tuple(ignored), pairs, printed, names - {""}, words)

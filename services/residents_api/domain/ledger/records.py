@@ -8,8 +8,11 @@ head's or left blank:
 
 - a row whose dwelling cells are all blank belongs to the dwelling above, unless it is a head's;
   a head's needs a cell of its own, being covered by the range of the household above is none;
+- a row that says that nobody knows (不详, 待核) or that there is none (无, /) has no dwelling, nor
+  has one whose building or room a spreadsheet took for a date (3月2日);
 - after a head without a dwelling nobody knows where the household lives: its members, too, have
-  none, rather than landing in the dwelling of the household above;
+  none, rather than landing in the dwelling of the household above. The same goes for whoever
+  says that they have none and does not say whose relative they are;
 - a row that fills some levels takes the levels above its first one from the row above, for that
   is what the columns look like: 小区 once, then 楼栋, then 房号 on every row. A villagers' group
   (2组) takes none, it stands in no compound;
@@ -22,10 +25,16 @@ All of this ends with the sheet.
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, time
 
 from services.residents_api.domain import dwellings
-from services.residents_api.domain.cells import Cell, folded, says_nothing, text_of
+from services.residents_api.domain.cells import (
+    Cell,
+    folded,
+    says_nothing,
+    says_unknown,
+    text_of,
+)
 from services.residents_api.domain.code_lists import CODE_LISTS
 from services.residents_api.domain.dwellings import Parts
 from services.residents_api.domain.ledger import headers
@@ -35,6 +44,7 @@ from services.residents_api.domain.ledger.header_words import (
 )
 from services.residents_api.domain.ledger.headers import Header
 from services.residents_api.domain.ledger.sheets import Merges, Sheet
+from services.residents_api.domain.ledger.unreadable import LedgerUnreadable
 
 # A row that says none of these is about no person: an empty dwelling, a remark, a number.
 _PERSONAL: frozenset[Field] = frozenset(
@@ -49,6 +59,11 @@ _CARRIED: tuple[Field, ...] = ("village", "grid")
 # Merged over the rows of a household, a building or a whole compound.
 _MERGED: tuple[Field, ...] = (*_CARRIED, *DWELLING_LEVELS)
 _PLACE_FIELDS: frozenset[Field] = frozenset({*DWELLING_LEVELS, "address"})
+# Without these nobody finds the door.
+_WHERE: frozenset[Field] = frozenset({"building", "room"})
+# In place of a level that exists and that nobody knows: said to be so (不详), or made a date of by
+# a spreadsheet. No cell says it.
+_LOST = "\0"
 
 _find_relation = CODE_LISTS["relation_to_head"].find
 
@@ -63,17 +78,20 @@ _FOOTER = re.compile(
     r"|[共计约]?(?:[0-9]+[户人名口][,、;]?)+"
     r"|(?:填表|制表|填报|审核|审批|核对|复核|校对|经办|登记|采集|录入|统计|调查|负责|分管|主管|汇总|报送|联系)"
     r"(?:人员?|者|单位|日期|时间|员|领导)?(?:签字|签名|签章|盖章|\(签字\)|\(盖章\)|\(签章\)|\(签名\))?:.*"
+    r"|(?:填表|制表|填报|审核|审批|复核|经办|负责|分管|主管)(?:人员?|者|领导)?\(?(?:签字|签名|签章|盖章)\)?"
+    r"|(?:社区|村|镇|街道|单位)\(?(?:公章|盖章|签章)\)?"
     r"|(?:填表|制表|填报|审核|经办|登记|采集|录入|统计|调查|负责|核对|复核)(?:人员?|者|单位|日期|时间|员)"
     r"|(?:社区|村)?(?:书记|主任|网格员|居委会|村委会|单位)\(?(?:签字|签名|签章|盖章|公章)\)?:?.*"
     r"|(?:备注|注|注意|说明|填表说明|填写说明|填报说明|提示)[0-9]?:.*"
     r"|第[0-9]+页.*|共[0-9]+页.*|[—-]*以下(?:为)?空白[—-]*"
 )
 _FOOTER_STARTS = frozenset(
-    "本以总合小共累计约0123456789０１２３４５６７８９填制审核复校经登采录统调负分主汇报联社村书网居单备注说提第—-"
+    "本以总合小共累计约0123456789０１２３４５６７８９填制审核复校经登采录统调负分主汇报联社村镇街书网居单备注说提第—-"
 )
 # What a cell alone in its row is, if it is nobody's name.
 _REMARK = re.compile(
-    r".*[:。;!].*|.{31,}|(?:以上|以下|截止|截至|本页|本表).*"
+    r".*[:。;!].*|.{31,}|(?:以上|以下|(?:统计|数据)?(?:截止|截至)|本页|本表).*"
+    r"|[0-9〇零一二三四五六七八九十]{0,4}年[0-9一二三四五六七八九十]{0,3}月[0-9一二三四五六七八九十]{0,3}日"
     r"|.*(?:台账|登记表|登记册|花名册|名册|统计表|信息表|明细表|汇总表|一览表|采集表)(?:\(.*\))?"
 )
 _IDENTITY_DIGITS = re.compile(r"[0-9]{12}")
@@ -95,7 +113,10 @@ class Record:
 
 
 def records(sheets: Iterable[Sheet]) -> Iterator[Record]:
-    """The persons' rows of all sheets in order, one at a time."""
+    """The persons' rows of all sheets in order, one at a time.
+
+    Raises LedgerUnreadable at a row that speaks of two persons side by side.
+    """
     for sheet in sheets:
         yield from _of_sheet(sheet)
 
@@ -127,11 +148,17 @@ class _Table:
         self._repeated: list[tuple[Field, tuple[int, ...]]] = [
             (name, columns) for name, columns in header.columns.items() if len(columns) > 1
         ]
-        self._width = 1 + max(max(columns) for columns in header.columns.values())
+        self._doubled = header.doubled
+        used = [*header.columns.values(), *header.doubled]
+        self._width = 1 + max(max(columns) for columns in used)
 
     def record(self, number: int, cells: Sequence[Cell]) -> Record | None:
         if len(cells) < self._width:
             cells = [*cells, *[None] * (self._width - len(cells))]
+        for first, second in self._doubled:
+            # The same said twice is lost without loss.
+            if (text := text_of(cells[second])) and text != text_of(cells[first]):
+                raise LedgerUnreadable("ledger.duplicate_columns")
         # A zero is what a formula makes of an empty cell.
         values: dict[Field, Cell] = {
             name: cell
@@ -206,27 +233,47 @@ class _Places:
             if name in values or name in merged:
                 area[name] = values.get(name, merged.get(name))
         said = self._said(values) if not _PLACE_FIELDS.isdisjoint(values) else {}
-        head = _is_head(values.get("relation_to_head"))
-        if not said and self._open and not head:
-            self._area |= area
-            return self._place, self._area
+        relation = _relation(values.get("relation_to_head"))
+        covered = not merged.keys().isdisjoint(DWELLING_LEVELS)
         if not said:
+            if self._open and relation != "head" and self._blank(values, covered=covered):
+                self._area |= area
+                return self._place, self._area
             # Beside columns for the levels an address is often another one, so it comes last.
-            address = _dwelling_text(values.get("address"))
-            resolved: dict[Field, str] = {} if says_nothing(address) else {"address": address}
+            resolved = _address(values)
         else:
             # A merged range over a row that says nothing else makes no second head live there.
             if merged and "address" not in said:
                 said = self._said({**merged, **values})
-            resolved = self._levels(said, head=head)
+            resolved = self._levels(said, head=relation == "head")
+        place = resolved if _LOST not in resolved.values() else _address(values)
+        if not place:
+            # The household of a relative who says no more than that goes on living where it lived.
+            relative = relation not in (None, "head") and not covered
+            self._open = self._open and relative and not _says_any(values)
+            if not self._open:
+                self._above = resolved or self._above
+            return None, area
         inherits = resolved is self._above or not resolved.keys() <= said.keys()
         self._area = {**self._area, **area} if said and inherits else area
-        self._open = _is_place(resolved)
-        if not resolved:
-            return None, area
+        self._open = _is_place(place)
         self._above = resolved
-        self._place = Parts(**{**self._of_sheet, **resolved})
+        self._place = Parts(**{**self._of_sheet, **place})
         return self._place, self._area
+
+    def _blank(self, values: Mapping[Field, Cell], *, covered: bool) -> bool:
+        """Whether the row's dwelling cells are all blank.
+
+        Beside columns for the levels an address counts only if it says that there is none, and
+        not against a range of the levels that covers the row.
+        """
+        # A cell of zero-width characters is blank to whoever looks at it.
+        if any(level in values and text_of(values[level]) for level in DWELLING_LEVELS):
+            return False
+        address = text_of(values.get("address"))
+        if not address:
+            return True
+        return self._has_levels and (covered or not says_nothing(address))
 
     def _said(self, values: dict[Field, Cell]) -> dict[Field, str]:
         """What the row itself says; a level that says "none" is there and empty."""
@@ -234,16 +281,14 @@ class _Places:
         for level in DWELLING_LEVELS:
             if level not in values:
                 continue
-            text = _dwelling_text(values[level])
-            if text in _DITTO:
-                text = self._above.get(level, "")
-            said[level] = "" if says_nothing(text) else text
+            text = _level(level, values[level])
+            said[level] = self._above.get(level, "") if text in _DITTO else text
         if any(said.values()):
             return said
-        address = _dwelling_text(values.get("address"))
-        if self._has_levels or says_nothing(address):
+        address = _address(values)
+        if self._has_levels or not address:
             return {}
-        return dict(self._above) if address in _DITTO else {"address": address}
+        return dict(self._above) if address["address"] in _DITTO else address
 
     def _levels(self, said: dict[Field, str], *, head: bool) -> dict[Field, str]:
         above = self._above
@@ -272,16 +317,34 @@ def _is_place(resolved: Mapping[Field, str]) -> bool:
     return dwellings.is_composite(resolved.get("compound", ""))
 
 
+def _level(level: Field, cell: Cell) -> str:
+    """What a cell says of a level, empty if there is none; _LOST if nobody knows it."""
+    if isinstance(cell, (date, time)):
+        return _LOST
+    text = _dwelling_text(cell)
+    if level != "compound" and dwellings.is_date(text):
+        return _LOST
+    if says_nothing(text):
+        return _LOST if level in _WHERE and says_unknown(text) else ""
+    return text
+
+
+def _says_any(values: Mapping[Field, Cell]) -> bool:
+    return any(not says_nothing(text_of(values[name])) for name in _PLACE_FIELDS & values.keys())
+
+
+def _address(values: Mapping[Field, Cell]) -> dict[Field, str]:
+    text = _level("address", values.get("address"))
+    return {"address": text} if text and text != _LOST else {}
+
+
 def _dwelling_text(cell: Cell) -> str:
-    # 3-2 typed into a cell becomes 2 March of the current year.
-    if isinstance(cell, date):
-        return f"{cell.month}-{cell.day}"
     text = text_of(cell)
     return text if len(text) <= dwellings.MAX_WRITTEN_CHARACTERS else ""
 
 
-def _is_head(cell: Cell) -> bool:
-    return cell is not None and _find_relation(text_of(cell)) == "head"
+def _relation(cell: Cell) -> str | None:
+    return None if cell is None else _find_relation(text_of(cell))
 
 
 def _is_vacant(values: dict[Field, Cell]) -> bool:

@@ -13,7 +13,6 @@ from typing import get_args
 
 from services.residents_api.domain import dates, dwellings, identity_numbers, names, phones
 from services.residents_api.domain.cells import (
-    NOTHING_WORDS,
     Cell,
     compatible,
     says_nothing,
@@ -31,6 +30,8 @@ from services.residents_api.domain.ledger.records import Record
 MAX_NAME_CHARACTERS = 100
 MAX_LABEL_CHARACTERS = 20
 MAX_LABELS = 50
+# Nobody alive was born earlier.
+EARLIEST_BIRTH = date(1900, 1, 1)
 
 _NUMBER_CODES: frozenset[RowCode] = frozenset(get_args(identity_numbers.IdentityNumberCode))
 _NOWHERE = Dwelling(None, None, None, None)
@@ -96,6 +97,8 @@ def check(record: Record, *, today: date) -> LedgerRow:
     # A wrong number is an identity that somebody must correct, not a missing one.
     wrong_number = bool(codes & _NUMBER_CODES)
     birth_date = _birth_date(cells.get("birth_date"), number, codes, today=today)
+    if birth_date is not None and birth_date < EARLIEST_BIRTH:
+        codes.add("birth_date.implausible")
     if birth_date is None and not wrong_number:
         codes.add("identity.missing")
     sex = _sex(cells, number, codes)
@@ -107,6 +110,8 @@ def check(record: Record, *, today: date) -> LedgerRow:
     if invalid:
         codes.add("phone.invalid")
     start_date = _date(cells.get("start_date"), codes, today=today)
+    if start_date and start_date.day > today:
+        codes.add("start_date.in_future")
     labels = _labels(cells.get("labels"), codes)
     relation_to_head = _coded("relation_to_head", cells, codes)
     tenure = _coded("tenure", cells, codes)
@@ -149,10 +154,10 @@ def check(record: Record, *, today: date) -> LedgerRow:
 
 
 def _name(cell: Cell, codes: set[RowCode]) -> str | None:
+    # As it was written: text_of() has dropped what reverses a text.
+    written = cell if isinstance(cell, str) else text_of(cell)
     name = names.normalise(text_of(cell))
-    # Digits and marks alone are nobody's name.
-    lettered = name.isalpha() or any(map(str.isalpha, name))
-    if lettered and len(name) <= MAX_NAME_CHARACTERS and name.lower() not in NOTHING_WORDS:
+    if len(name) <= MAX_NAME_CHARACTERS and names.is_name(written):
         return name
     codes.add("name.missing")
     return None

@@ -15,7 +15,7 @@ class Sheet:
     """One sheet, or a delimited text file, which has one sheet without a name.
 
     `rows` reads it from the top, title and header included, each row with its number as a
-    person counts it: the spreadsheet's row, or the text file's line on which the record begins.
+    spreadsheet shows it: a record of a text file is one row, however many lines its cells have.
     It can be called again. `merges` are the ranges of more than one row.
     """
 

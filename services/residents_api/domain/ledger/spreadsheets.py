@@ -19,7 +19,7 @@ from services.residents_api.domain.ledger.sheets import Merges, Sheet
 from services.residents_api.domain.ledger.unreadable import LedgerUnreadable
 
 
-def open_workbook(path: Path) -> list[Sheet]:
+def open_workbook(path: Path, words: headers.Words) -> list[Sheet]:
     """The visible sheets that have a header; LedgerUnreadable if there are none.
 
     Sheets without a header, notes or a legend, are left out. So are lists of names that say
@@ -38,15 +38,15 @@ def open_workbook(path: Path) -> list[Sheet]:
     except PasswordError:
         raise LedgerUnreadable("ledger.encrypted") from None
     except (CalamineError, OSError, ValueError):
-        raise LedgerUnreadable("ledger.format") from None
+        raise LedgerUnreadable("ledger.damaged") from None
     except BaseException as error:
         # A broken file can make the reader panic, which arrives as no Exception.
         if type(error).__name__ == "PanicException":
-            raise LedgerUnreadable("ledger.format") from None
+            raise LedgerUnreadable("ledger.damaged") from None
         raise
     if all(sheet.start is None for sheet in loaded):
         raise LedgerUnreadable("ledger.empty")
-    sheets = [sheet for sheet in map(_sheet, loaded) if sheet]
+    sheets = [sheet for one in loaded if (sheet := _sheet(one, words))]
     if not sheets:
         raise LedgerUnreadable("ledger.no_header")
     if any(sheet.header.identifies for sheet in sheets):
@@ -54,9 +54,9 @@ def open_workbook(path: Path) -> list[Sheet]:
     return sheets
 
 
-def _sheet(loaded: CalamineSheet) -> Sheet | None:
+def _sheet(loaded: CalamineSheet, words: headers.Words) -> Sheet | None:
     read = partial(_rows, loaded)
-    header = headers.find(list(islice(read(), headers.SEARCHED_ROWS)))
+    header = headers.find(list(islice(read(), headers.SEARCHED_ROWS)), words)
     return Sheet(loaded.name, header, read, _merges(loaded)) if header else None
 
 

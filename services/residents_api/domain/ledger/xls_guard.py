@@ -55,7 +55,7 @@ def check(path: Path) -> None:
     try:
         _measure(_Compound(path.read_bytes()).workbook())
     except (struct_error, IndexError, KeyError, ValueError):
-        raise LedgerUnreadable("ledger.format") from None
+        raise LedgerUnreadable("ledger.damaged") from None
 
 
 class _Compound:
@@ -68,11 +68,11 @@ class _Compound:
         )
         first_mini, mini_sectors, first_difat, difat_sectors = rest
         if shift not in (9, 12) or mini_shift != 6:
-            raise LedgerUnreadable("ledger.format")
+            raise LedgerUnreadable("ledger.damaged")
         self._size = 1 << shift
         self._sectors = len(data) // self._size + 1
         if max(directory_sectors, table_sectors, mini_sectors, difat_sectors) > self._sectors:
-            raise LedgerUnreadable("ledger.format")
+            raise LedgerUnreadable("ledger.damaged")
         self._table = self._allocation(first_difat)
         self._entries = list(_entries(self._chain(first_directory), wide=shift == 12))
         # The first entry is the root, whose stream holds the small streams.
@@ -91,7 +91,7 @@ class _Compound:
     def _stream(self, entry: tuple[str, int, int]) -> bytes:
         name, first, size = entry
         if size > len(self._data):
-            raise LedgerUnreadable("ledger.format")
+            raise LedgerUnreadable("ledger.damaged")
         if size >= _MINI_CUTOFF or name == self._entries[0][0]:
             return self._chain(first)[:size]
         return b"".join(
@@ -109,7 +109,7 @@ class _Compound:
             *block, following = _longs(self._sector(following))
             sectors += block
         else:
-            raise LedgerUnreadable("ledger.format")
+            raise LedgerUnreadable("ledger.damaged")
         return [
             entry for index in sectors if index != _FREE for entry in _longs(self._sector(index))
         ]
@@ -121,7 +121,7 @@ class _Compound:
 
     def _sector(self, index: int) -> bytes:
         if index >= self._sectors:
-            raise LedgerUnreadable("ledger.format")
+            raise LedgerUnreadable("ledger.damaged")
         return self._data[(index + 1) * self._size : (index + 2) * self._size]
 
 
@@ -140,7 +140,7 @@ def _indexes(table: list[int], first: int) -> Iterator[int]:
             return
         yield index
         index = table[index]
-    raise LedgerUnreadable("ledger.format")
+    raise LedgerUnreadable("ledger.damaged")
 
 
 def _longs(block: bytes) -> list[int]:
@@ -179,19 +179,19 @@ def _measure(stream: bytes) -> None:
     if len(sheets) > MAX_SHEETS or merges > MAX_MERGES:
         raise LedgerUnreadable("ledger.too_large")
     if not sheets:
-        raise LedgerUnreadable("ledger.format")
+        raise LedgerUnreadable("ledger.damaged")
 
 
 def _check_room(kind: int, record: memoryview, size: int) -> None:
     """Refuse the two records that say how much is to come, if they say what cannot be."""
     if kind == _SHARED_STRINGS and _LONG.unpack_from(record, 4)[0] > size:
-        raise LedgerUnreadable("ledger.format")
+        raise LedgerUnreadable("ledger.damaged")
     if kind == _DIMENSIONS:
         first_row, last_row, first_column, last_column = _ROWS[len(record)].unpack(record[:-2])
         if last_row and last_column and (first_row >= last_row or first_column >= last_column):
-            raise LedgerUnreadable("ledger.format")
+            raise LedgerUnreadable("ledger.damaged")
         if last_row > 65536 or last_column > MAX_COLUMNS:
-            raise LedgerUnreadable("ledger.format")
+            raise LedgerUnreadable("ledger.damaged")
 
 
 def _records(stream: bytes) -> Iterator[tuple[int, int, memoryview]]:

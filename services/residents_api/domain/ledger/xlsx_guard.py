@@ -55,7 +55,7 @@ def check(path: Path) -> None:
         with zipfile.ZipFile(path) as archive:
             _check(archive)
     except _BROKEN:
-        raise LedgerUnreadable("ledger.format") from None
+        raise LedgerUnreadable("ledger.damaged") from None
 
 
 def _check(archive: zipfile.ZipFile) -> None:
@@ -102,7 +102,7 @@ class _Extent:
         cut = max(text.rfind(b"<"), 0)
         text, self._tail = text[:cut], text[cut:]
         if len(self._tail) > _MAX_TEXT_BYTES:
-            raise LedgerUnreadable("ledger.format")
+            raise LedgerUnreadable("ledger.damaged")
         cells, rows = _PLAIN_CELL.findall(text), _PLAIN_ROW.findall(text)
         plain = len(cells) == text.count(b"<c") and len(rows) == text.count(b"<row")
         if plain and b":c" not in text and b":row" not in text:
@@ -131,7 +131,7 @@ class _Extent:
     def _add_tag(self, kind: bytes, attributes: bytes) -> None:
         # A ">" inside quotes ends the pattern too early, and what follows would be missed.
         if attributes.count(b'"') % 2 or attributes.count(b"'") % 2:
-            raise LedgerUnreadable("ledger.format")
+            raise LedgerUnreadable("ledger.damaged")
         # Said twice, the last counts, or the first: take the farthest.
         references = _REFERENCE.findall(attributes)
         row = max((_row(digits) for _, digits in references), default=0)

@@ -7,13 +7,13 @@ whole batches or nothing, and whoever takes it over goes on with the next one.
 
 import asyncio
 import itertools
-import multiprocessing
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from contextlib import aclosing
+from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -21,44 +21,48 @@ from uuid import UUID
 import sqlalchemy as sa
 import structlog
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from services.common import errors, telemetry
+from services.common import errors, origin, telemetry
 from services.common.areas import Area
 from services.common.clock import Clock, today
 from services.common.database import ReadSession, Sessions, WriteSession
 from services.common.outbox import Publisher
-from services.common.workers import end_with_parent
-from services.residents_api.domain.ledger import LedgerUnreadable, open_ledger, records
+from services.residents_api.domain.ledger import LedgerUnreadable, Villages
 from services.residents_api.domain.sealing import SealBroken, Sealer
 from services.residents_api.models import LedgerImport, LedgerRow, LedgerStaging
-from services.residents_api.service.ledger import merging, preparing
+from services.residents_api.repository import areas as areas_repository
+from services.residents_api.repository import compounds, ledger_sources
+from services.residents_api.service.ledger import job_row, known_rows, merging, preparing
+from services.residents_api.service.ledger.job_row import (
+    LEASE,
+    Cancelled,
+    Progress,
+    Taken,
+    words_of,
+)
 from services.residents_api.service.ledger.keeping import LedgerStore
-from services.residents_api.service.ledger.merging import Counts, Merge, Raced
-from services.residents_api.service.ledger.preparing import Job, Numbered, Prepared
+from services.residents_api.service.ledger.known_rows import Overlap
+from services.residents_api.service.ledger.merging import Busy, Counts, Merge, Raced
+from services.residents_api.service.ledger.preparing import Job, Prepared
+from services.residents_api.service.ledger.processes import Workers, submit
+from services.residents_api.service.ledger.reading import (
+    CHUNK_ROWS,
+    MEMORY_BYTES,
+    Next,
+    Numbered,
+    ReaderKilled,
+    reading,
+)
 
 log = structlog.get_logger(__name__)
 
-LEASE = timedelta(seconds=60)
-_CHUNK_ROWS = 2_000
 _CHUNKS_AHEAD = 8
 _TRIES_AT_A_BATCH = 5
-
-
-class Cancelled(Exception):
-    """The import was asked to stop."""
-
-
-class Taken(Exception):
-    """Somebody else has taken the import over: what this one did last does not count."""
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far an import is. `rows_total` is None until the file is read."""
-
-    phase: str
-    rows_done: int
-    rows_total: int | None
+# So many rows make PostgreSQL's statistics of a village's people worth renewing.
+_MANY_ROWS = 1_000
+# A statement has its time limit, also one that waits for a row that a dry run holds.
+_STATEMENT_TIMEOUT = "57014"
 
 
 Report = Callable[[Progress], None]
@@ -73,8 +77,9 @@ class Engine:
     clock: Clock
     sealer: Sealer
     store: LedgerStore
-    workers: "Workers"
+    workers: Workers
     keep_files: timedelta = timedelta(days=30)
+    reader_memory: int = MEMORY_BYTES
 
     async def execute(self, import_id: UUID, report: Report) -> None:
         """Run a claimed import to its end. What goes wrong ends it as `failed`, with a code."""
@@ -92,7 +97,7 @@ class Engine:
             await self._finish(import_id, state="failed", failure=unreadable.code)
         except (FileNotFoundError, SealBroken):
             await self._finish(import_id, state="failed", failure="ledger.file_lost")
-        except OSError:
+        except (PoolTimeout, OSError):
             raise  # the database is away: whoever takes the import over goes on
         except Exception as unforeseen:
             if isinstance(unforeseen, DBAPIError) and errors.passes(unforeseen):
@@ -116,63 +121,122 @@ class Engine:
         """A crash of the server empties the unlogged staging table."""
         held = sa.select(sa.func.count()).where(LedgerStaging.import_id == job.id)
         async with self.sessions.read() as session:
-            return await session.scalar(held) == job.rows_accepted
+            return await session.scalar(held) == job.rows_accepted - job.rows_known
 
     async def _stage(self, job: LedgerImport, report: Report) -> None:
         for attempt in itertools.count(1):
             try:
                 await self._read_and_stage(job, report)
                 return
-            except BrokenProcessPool:
-                # A worker process was killed, by the machine or by what it read: from the start.
-                if attempt == _TRIES_AT_A_BATCH:
-                    raise
+            except (BrokenProcessPool, ReaderKilled) as killed:
+                # A process was killed, by somebody or for want of memory: from the start.
+                if attempt < _TRIES_AT_A_BATCH:
+                    continue
+                if isinstance(killed, ReaderKilled):
+                    raise LedgerUnreadable("ledger.too_large") from None
+                raise
 
     async def _read_and_stage(self, job: LedgerImport, report: Report) -> None:
         # What became of the rows is told once; staging that was lost is only filled again.
         again = job.applied_to is not None
-        async with self.sessions.write() as session:
-            await _clear(session, job.id, rows=not again)
-        done = accepted = 0
-        async with self.store.opened(job.id, job.file_key) as path:
-            async for prepared in self._prepared(job, path):
-                await self._copy(prepared, rows=not again)
-                accepted += prepared.accepted
-                done += prepared.accepted + prepared.rejected
-                await self._alive(job.id)
-                report(Progress("reading", done, None))
+        known = await self._known(job)
+        while True:
+            staged = await self._read_once(job, known, report, rows=not again)
+            if not (together := staged.overlap.entries()):
+                break
+            known -= together
+        found = staged.overlap.known
+        values: dict[str, Any] = {
+            "known": b"".join(found),
+            "rows_known": len(found),
+            # Staged once more, it may be that fewer are known than before.
+            "residents_unchanged": LedgerImport.residents_unchanged
+            - LedgerImport.rows_known
+            + len(found),
+        }
+        if not again:
+            values |= {
+                "rows_total": staged.rows,
+                "rows_accepted": staged.accepted,
+                "rows_rejected": staged.rows - staged.accepted,
+                "applied_to": 0,
+            }
         async with self.sessions.write() as session:
             await merging.join_rows(session, job.id, tell=not again)
-            if again:
-                return
             await session.execute(
-                sa.update(LedgerImport)
-                .where(LedgerImport.id == job.id)
-                .values(
-                    rows_total=done,
-                    rows_accepted=accepted,
-                    rows_rejected=done - accepted,
-                    applied_to=0,
-                )
+                sa.update(LedgerImport).where(LedgerImport.id == job.id).values(values)
             )
 
-    async def _prepared(self, job: LedgerImport, path: Path) -> AsyncIterator[Prepared]:
+    async def _known(self, job: LedgerImport) -> set[bytes]:
+        """Entries of what the source said in its last ledger and nobody has changed since."""
+        source = merging.source(job.village_code)
+        async with self.sessions.read() as session:
+            said = await ledger_sources.last_said(
+                session, source, importer_areas=job.importer_areas
+            )
+            if said is None:
+                return set()
+            day, entries = said
+            return known_rows.still_so(
+                entries,
+                await ledger_sources.persons(session, source, day=day, today=today(self.clock)),
+            )
+
+    async def _read_once(
+        self, job: LedgerImport, known: set[bytes], report: Report, *, rows: bool
+    ) -> "_Staged":
+        async with self.sessions.write() as session:
+            await job_row.clear(session, job.id, rows=rows)
+        staged = _Staged()
+        async with (
+            self.store.opened(job.id, job.file_key) as path,
+            aclosing(self._prepared(job, path, known)) as chunks,
+        ):
+            async for prepared in chunks:
+                await self._copy(prepared, rows=rows)
+                staged.overlap.add(known=prepared.known, others=prepared.others)
+                staged.accepted += prepared.accepted
+                staged.rows += prepared.accepted + prepared.rejected
+                read = Progress("reading", staged.rows, None)
+                await self._alive(job.id, read)
+                report(read)
+        return staged
+
+    async def _prepared(
+        self, job: LedgerImport, path: Path, known: set[bytes]
+    ) -> AsyncGenerator[Prepared]:
         """Chunks of the file, checked: several at a time, handed over in order."""
-        constants = Job(job.id, job.village_code, today(self.clock), self.sealer)
-        chunks = await asyncio.to_thread(_chunks, path)
+        async with self.sessions.read() as session:
+            names = await areas_repository.villages_around(session, job.village_code)
+        villages = Villages.of(job.village_code, names)
         waiting: deque[asyncio.Future[Prepared]] = deque()
+        with known_rows.known_rows(known) as said:
+            constants = Job(
+                job.id, job.village_code, today(self.clock), self.sealer, villages, said
+            )
+            async with reading(path, words_of(job), memory=self.reader_memory) as read:
+                try:
+                    while chunk := await self._awaited(job.id, read):
+                        # A short ledger is not worth starting processes for.
+                        pool = self.workers if len(chunk) == CHUNK_ROWS or waiting else None
+                        waiting.append(submit(pool, constants, chunk))
+                        if len(waiting) > _CHUNKS_AHEAD:
+                            yield await waiting.popleft()
+                    while waiting:
+                        yield await waiting.popleft()
+                finally:
+                    for unwanted in waiting:
+                        unwanted.cancel()
+
+    async def _awaited(self, import_id: UUID, read: Next) -> list[Numbered]:
+        """The next chunk. A large workbook is opened for long: the lease is renewed meanwhile."""
+        coming = asyncio.ensure_future(read())
         try:
-            while chunk := await asyncio.to_thread(next, chunks, None):
-                # A short ledger is not worth starting processes for.
-                pool = self.workers if len(chunk) == _CHUNK_ROWS or waiting else None
-                waiting.append(_submit(pool, constants, chunk))
-                if len(waiting) > _CHUNKS_AHEAD:
-                    yield await waiting.popleft()
-            while waiting:
-                yield await waiting.popleft()
+            while not (await asyncio.wait([coming], timeout=LEASE.total_seconds() / 3))[0]:
+                await self._alive(import_id)
         finally:
-            for unwanted in waiting:
-                unwanted.cancel()
+            coming.cancel()
+        return coming.result()
 
     async def _copy(self, prepared: Prepared, *, rows: bool) -> None:
         async with self.sessions.write() as session:
@@ -193,166 +257,127 @@ class Engine:
             job.village_code,
             tuple(Area.parse(area) for area in job.importer_areas),
             today(self.clock),
+            importer=job.importer,
         )
         report(Progress("merging", job.applied_to, job.rows_total))
         if job.dry_run:
-            await self._merge_all_in_one(merge, job.rows_total, report)
+            # Counted already, if whoever did so died before saying that it is over.
+            if job.applied_to == 0:
+                rows = job.rows_total
+                await self._tried(job.id, lambda: self._merge_all_in_one(merge, rows, report))
             return
         for first in merging.batches(job.rows_total, applied_to=job.applied_to):
-            await self._alive(job.id)
-            for attempt in itertools.count(1):
-                try:
-                    async with self.sessions.write() as session:
-                        counts = await merging.merge_batch(session, merge, first=first)
-                        await _count(session, job.id, counts, first=first)
-                    break
-                except (Raced, DBAPIError) as raced:
-                    if attempt == _TRIES_AT_A_BATCH or not _worth_another_try(raced):
-                        raise
+            await self._alive(job.id, Progress("merging", first, job.rows_total))
+            await self._tried(job.id, partial(self._merge_one, merge, first))
+            await self.publisher.publish_if_reachable()
             done = min(first + merging.BATCH_ROWS, job.rows_total)
             report(Progress("merging", done, job.rows_total))
-        await self.publisher.publish()
+        async with self.sessions.write() as session:
+            if job.rows_total - job.rows_known >= _MANY_ROWS:
+                await merging.analyze(session)
+            await compounds.count_people(
+                session, today=merge.today, village_code=merge.village_code
+            )
+
+    async def _tried(self, import_id: UUID, attempt: Callable[[], Awaitable[None]]) -> None:
+        """Do it again if others were in the way; for as long as they are at work in the village."""
+        failures = 0
+        while True:
+            try:
+                await attempt()
+                return
+            except Busy:
+                await self._alive(import_id)
+            except (Raced, DBAPIError) as raced:
+                failures += 1
+                if failures == _TRIES_AT_A_BATCH or not _worth_another_try(raced):
+                    raise
+
+    async def _merge_one(self, merge: Merge, first: int) -> None:
+        async with self.sessions.write() as session:
+            await origin.say(
+                session, actor=merge.importer, source=merge.origin, at=self.clock.now()
+            )
+            counts = await merging.merge_batch(session, merge, first=first)
+            await job_row.count(session, merge.import_id, counts, first=first)
 
     async def _merge_all_in_one(self, merge: Merge, rows: int, report: Report) -> None:
         """A dry run does everything, then takes it back: one transaction, so batches see each other."""
         total = Counts()
-        async with self.sessions.writing() as plain:
-            session = WriteSession(ReadSession(plain))
-            for first in merging.batches(rows, applied_to=0):
-                total.add(await merging.merge_batch(session, merge, first=first))
-                await session.execute(sa.text(merging.DROP_BATCH))
-                await self._alive(merge.import_id)
-                report(Progress("merging", min(first + merging.BATCH_ROWS, rows), rows))
-            codes = await merging.warnings(session, merge.import_id)
-            await plain.rollback()
-        async with self.sessions.write() as session:
-            await _count(session, merge.import_id, total, first=0)
-            await merging.write_warnings(session, merge.import_id, codes)
+        async with merging.put_aside() as told:
+            async with self.sessions.writing() as plain:
+                session = WriteSession(ReadSession(plain))
+                for first in merging.batches(rows, applied_to=0):
+                    total.add(await merging.merge_batch(session, merge, first=first))
+                    await session.execute(sa.text(merging.DROP_BATCH))
+                    merged = Progress("merging", min(first + merging.BATCH_ROWS, rows), rows)
+                    await self._alive(merge.import_id, merged)
+                    report(merged)
+                await merging.keep_told(session, merge.import_id, told)
+                await plain.rollback()
+            async with self.sessions.write() as session:
+                await job_row.count(session, merge.import_id, total, first=0)
+                await merging.tell_again(session, merge.import_id, told)
 
     # The job's row
 
-    async def _alive(self, import_id: UUID) -> None:
-        """Renew the lease. Raises Cancelled if asked to stop, Taken if somebody else has ended it."""
+    async def _alive(self, import_id: UUID, progress: Progress | None = None) -> None:
         async with self.sessions.write() as session:
-            row = await session.execute(
-                sa.update(LedgerImport)
-                .where(_runs(import_id))
-                .values(lease_until=self.clock.now() + LEASE)
-                .returning(LedgerImport.cancel_requested)
-            )
-            cancel_requested = row.scalar_one_or_none()
-        if cancel_requested is None:
-            raise Taken
-        if cancel_requested:
-            raise Cancelled
+            await job_row.alive(session, import_id, now=self.clock.now(), progress=progress)
 
     async def _finish(self, import_id: UUID, *, state: str, failure: str | None = None) -> None:
         position = await self.publisher.publish()
         async with self.sessions.write() as session:
-            await session.execute(
-                sa.delete(LedgerStaging).where(LedgerStaging.import_id == import_id)
+            job = await session.scalar(
+                sa.select(LedgerImport).where(job_row.runs(import_id)).with_for_update()
             )
-            await session.execute(
-                sa.update(LedgerImport)
-                .where(_runs(import_id))
-                .values(
-                    state=state,
-                    failure=failure,
-                    position=str(position),
-                    lease_until=None,
-                    finished_at=self.clock.now(),
-                )
-            )
+            if job is None:
+                return  # somebody else has ended it, and has said what became of the rows
+            if state != "succeeded":
+                await job_row.take_back(session, job)
+            elif not job.dry_run:
+                await self._remember(session, job)
+            await job_row.clear(session, import_id, rows=False)
+            job.known = None
+            job.state = state
+            job.failure = failure
+            job.position = str(position)
+            job.lease_until = None
+            job.finished_at = self.clock.now()
         log.info("import.finished", import_id=str(import_id), state=state, failure=failure)
 
-
-def _submit(
-    workers: "Workers | None", job: Job, chunk: list[Numbered]
-) -> "asyncio.Future[Prepared]":
-    loop = asyncio.get_running_loop()
-    if workers is None:
-        return loop.run_in_executor(None, preparing.prepare, job, chunk)
-    return asyncio.wrap_future(workers.submit(job, chunk))
-
-
-class Workers:
-    """Worker processes, started when a long ledger needs them, and anew after one of them died."""
-
-    def __init__(self, processes: int) -> None:
-        self._processes = processes
-        self._pool: ProcessPoolExecutor | None = None
-
-    def submit(self, job: Job, chunk: list[Numbered]) -> "Future[Prepared]":
-        for pool in (self._pool, None):
-            if pool is None:
-                # Spawned, not forked: a fork would take the event loop and its connections along.
-                pool = self._pool = ProcessPoolExecutor(
-                    self._processes,
-                    mp_context=multiprocessing.get_context("spawn"),
-                    initializer=end_with_parent,
-                )
-            try:
-                return pool.submit(preparing.prepare, job, chunk)
-            except BrokenProcessPool:
-                pool.shutdown(wait=False)
-        raise AssertionError("a new pool is not broken")
-
-    def close(self) -> None:
-        if self._pool is not None:
-            self._pool.shutdown(wait=False, cancel_futures=True)
+    async def _remember(self, session: WriteSession, job: LedgerImport) -> None:
+        """Keep what the source said, for its next ledger."""
+        source, day = merging.source(job.village_code), today(self.clock)
+        known = await session.scalar(sa.select(LedgerImport.known).where(LedgerImport.id == job.id))
+        persons = await ledger_sources.persons(session, source, day=day, today=day)
+        merged = await ledger_sources.merged(session, job.id, began=job.created_at)
+        entries = known_rows.still_so(known or b"", persons) | set(
+            known_rows.pieces(merged, known_rows.ENTRY_BYTES)
+        )
+        await ledger_sources.keep(
+            session,
+            source,
+            importer_areas=job.importer_areas,
+            day=day,
+            entries=b"".join(sorted(entries)),
+        )
 
 
-def _chunks(path: Path) -> Iterator[list[Numbered]]:
-    """The file's records, numbered through, in chunks. Raises LedgerUnreadable."""
-    numbered = (
-        Numbered(ordinal, sheet_number, record)
-        for ordinal, (sheet_number, record) in enumerate(_records(path))
-    )
-    while chunk := list(itertools.islice(numbered, _CHUNK_ROWS)):
-        yield chunk
+@dataclass(slots=True)
+class _Staged:
+    """What reading a file came to."""
 
-
-def _records(path: Path) -> Iterator[tuple[int, Any]]:
-    for sheet_number, sheet in enumerate(open_ledger(path)):
-        for record in records([sheet]):
-            yield sheet_number, record
+    rows: int = 0
+    accepted: int = 0
+    overlap: Overlap = field(default_factory=Overlap)
 
 
 def _worth_another_try(raised: Exception) -> bool:
     """Two imports that wrote the same persons at once: one of them does its batch again."""
-    return isinstance(raised, Raced) or errors.sqlstate(raised).startswith("40")
+    state = errors.sqlstate(raised)
+    return isinstance(raised, Raced) or state.startswith("40") or state == _STATEMENT_TIMEOUT
 
 
 async def _once(content: bytes) -> AsyncIterator[bytes]:
     yield content
-
-
-def _runs(import_id: UUID) -> sa.ColumnElement[bool]:
-    return sa.and_(LedgerImport.id == import_id, LedgerImport.state == "running")
-
-
-async def _clear(session: WriteSession, import_id: UUID, *, rows: bool) -> None:
-    await session.execute(sa.delete(LedgerStaging).where(LedgerStaging.import_id == import_id))
-    if rows:
-        await session.execute(sa.delete(LedgerRow).where(LedgerRow.import_id == import_id))
-
-
-async def _count(session: WriteSession, import_id: UUID, counts: Counts, *, first: int) -> None:
-    """Move the job on, in the batch's transaction. Raises Taken if somebody else has done so: one
-    whose lease ran out while it slept must not count a batch twice.
-    """
-    moved = await session.execute(
-        sa.update(LedgerImport)
-        .where(_runs(import_id), LedgerImport.applied_to == first)
-        .values(
-            applied_to=first + merging.BATCH_ROWS,
-            residents_created=LedgerImport.residents_created + counts.residents_created,
-            residents_updated=LedgerImport.residents_updated + counts.residents_updated,
-            residents_unchanged=LedgerImport.residents_unchanged + counts.residents_unchanged,
-            dwellings_created=LedgerImport.dwellings_created + counts.dwellings_created,
-            occupancies_created=LedgerImport.occupancies_created + counts.occupancies_created,
-        )
-        .returning(LedgerImport.id)
-    )
-    if moved.scalar_one_or_none() is None:
-        raise Taken

@@ -5,17 +5,21 @@ streams bytes into PostgreSQL.
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
 from uuid import UUID
 
 from services.residents_api.domain import addresses, names
-from services.residents_api.domain.ledger import LedgerRow, Record, check
+from services.residents_api.domain.codes import RowCode
+from services.residents_api.domain.ledger import LedgerRow, Villages, check
 from services.residents_api.domain.sealing import NUMBER, PHONE, STATEMENT_BYTES, Sealer
 from services.residents_api.models import STATED_FIELDS, LedgerStaging
 from services.residents_api.models import LedgerRow as LedgerRowTable
+from services.residents_api.service.ledger import known_rows
+from services.residents_api.service.ledger.known_rows import KnownRows
+from services.residents_api.service.ledger.reading import Numbered
 
 STAGING_COLUMNS = tuple(column.name for column in LedgerStaging.__table__.columns)
 ROW_COLUMNS = tuple(column.name for column in LedgerRowTable.__table__.columns)
@@ -34,6 +38,8 @@ class Job:
     village_code: str
     today: date
     sealer: Sealer
+    villages: Villages
+    known: KnownRows | None = None
 
     @cached_property
     def import_text(self) -> str:
@@ -41,37 +47,68 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
-class Numbered:
-    """A record and its place in the file; the sheets are numbered because names may repeat."""
-
-    ordinal: int
-    sheet_number: int
-    record: Record
-
-
-@dataclass(frozen=True, slots=True)
 class Prepared:
-    """COPY text for the two tables, and how many rows went where."""
+    """COPY text for the two tables, and how many rows went where.
+
+    `known` are the entries of rows that were said before, word for word; they are accepted, and not
+    staged. `others` are the keys of the persons who are.
+    """
 
     staging: bytes
     rows: bytes
     accepted: int
     rejected: int
+    known: bytes
+    others: bytes
 
 
 def prepare(job: Job, records: Sequence[Numbered]) -> Prepared:
     staging: list[str] = []
     rows: list[str] = []
+    known: list[bytes] = []
+    others: list[bytes] = []
     for numbered in records:
+        digest = known_rows.digest(numbered.record, key=job.sealer.index_key)
+        entry = job.known.entry(digest) if job.known else None
+        if entry is not None:
+            known.append(entry)
+            rows.append(_unchanged(job, numbered))
+            continue
         row = check(numbered.record, today=job.today)
         rows.append(_outcome(job, numbered, row))
         if not row.rejected:
-            staging.append(_staged(job, numbered, row))
+            persons = _persons(job.sealer, row)
+            staging.append(_staged(job, numbered, row, entry=digest + persons))
+            others.append(persons[: known_rows.PERSON_BYTES])
     return Prepared(
         staging="".join(staging).encode(),
         rows="".join(rows).encode(),
-        accepted=len(staging),
-        rejected=len(records) - len(staging),
+        accepted=len(staging) + len(known),
+        rejected=len(records) - len(staging) - len(known),
+        known=b"".join(known),
+        others=b"".join(others),
+    )
+
+
+def _line(values: Mapping[str, str], columns: Iterable[str]) -> str:
+    return "\t".join([values[column] for column in columns]) + "\n"
+
+
+def _unchanged(job: Job, numbered: Numbered) -> str:
+    record = numbered.record
+    return _line(
+        {
+            "import_id": job.import_text,
+            "sheet_number": str(numbered.sheet_number),
+            "row": str(record.row),
+            "sheet": _text(record.sheet),
+            "outcome": "accepted",
+            "effect": "unchanged",
+            "changes": _NULL,
+            "codes": "{}",
+            "masked": _NULL,
+        },
+        ROW_COLUMNS,
     )
 
 
@@ -83,13 +120,21 @@ def _outcome(job: Job, numbered: Numbered, row: LedgerRow) -> str:
         "row": str(row.row),
         "sheet": _text(row.sheet),
         "outcome": "rejected" if row.rejected else "accepted",
-        "codes": _array(row.codes),
+        "effect": _NULL,
+        "changes": _NULL,
+        "codes": _array(_codes(job, row)),
         "masked": _text(masked),
     }
-    return "\t".join([values[column] for column in ROW_COLUMNS]) + "\n"
+    return _line(values, ROW_COLUMNS)
 
 
-def _staged(job: Job, numbered: Numbered, row: LedgerRow) -> str:
+def _codes(job: Job, row: LedgerRow) -> tuple[RowCode, ...]:
+    if row.village is not None and job.villages.names_another(row.village):
+        return (*row.codes, "village.conflicts_with_import")
+    return row.codes
+
+
+def _staged(job: Job, numbered: Numbered, row: LedgerRow, *, entry: bytes) -> str:
     assert row.name is not None
     sealer = job.sealer
     dwelling_key = addresses.address_key(
@@ -133,10 +178,19 @@ def _staged(job: Job, numbered: Numbered, row: LedgerRow) -> str:
         "phones": _array(_sealed_phones(sealer, row.phones)),
         "labels": _array(row.labels),
         "said": _bytea(_said(sealer, row, dwelling_key)),
+        "entry": _bytea(entry),
     }
     for field_name in STATED_FIELDS:
         values[field_name] = _text(_stated(row, field_name))
-    return "\t".join([values[column] for column in STAGING_COLUMNS]) + "\n"
+    return _line(values, STAGING_COLUMNS)
+
+
+def _persons(sealer: Sealer, row: LedgerRow) -> bytes:
+    """By what another row, or somebody in the register, may be the same person."""
+    by_name = sealer.statement("name", f"{row.name}|{row.birth_date}")
+    if row.id_number is None:
+        return by_name
+    return sealer.blind_index(NUMBER, row.id_number)[: known_rows.PERSON_BYTES] + by_name
 
 
 def _sealed_phones(sealer: Sealer, phones: Iterable[str]) -> list[str]:

@@ -1,0 +1,1 @@
+"""People: registered, kept true, found, and shown: masked, or plain with a reason."""

@@ -1,0 +1,1 @@
+"""Campaigns: written, decided on, sent, and carried."""
