@@ -11,8 +11,10 @@ from collections.abc import AsyncGenerator, Generator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from services.cli import database
 from services.cli.postgres import EmbeddedPostgres
@@ -104,3 +106,15 @@ def data() -> Path:
 @pytest.fixture
 def identity(clock: FixedClock) -> Identity:
     return Identity(clock)
+
+
+class _JourneysTogether(LoadScopeScheduling):
+    """All journeys go to one process, for they share a running town; everything else to any."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "journeys" if nodeid.startswith("tests/journeys/") else nodeid
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _JourneysTogether:
+    return _JourneysTogether(config, log)

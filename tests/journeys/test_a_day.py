@@ -7,14 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
 from PIL import Image
 
 from tests.journeys.conftest import RunningTown
 from tests.residents_api.ledgers import all_items, imported, person, text
 from tests.residents_api.people import VILLAGE, number
-
-pytestmark = pytest.mark.xdist_group("journey")
 
 TOWN = "510182104"
 SECRET = "journey_secret"

@@ -9,8 +9,6 @@ from tests.journeys.conftest import SHEQU, RunningTown
 from tests.residents_api.ledgers import ended, person, text, uploaded
 from tests.residents_api.people import NEXT_VILLAGE, VILLAGE, number
 
-pytestmark = pytest.mark.xdist_group("journey")
-
 
 @pytest.fixture
 def long_ledger(running_town: RunningTown, tmp_path: Path) -> Path:

@@ -10,8 +10,6 @@ from hypothesis import HealthCheck, Phase, given, settings
 
 from tests.journeys.conftest import RunningTown
 
-pytestmark = pytest.mark.xdist_group("journey")
-
 OUTSIDE = "510182104005"
 
 

@@ -5,12 +5,9 @@ import json
 import subprocess
 
 import httpx
-import pytest
 
 from tests.journeys.conftest import SHEQU, RunningTown
 from tests.residents_api.people import VILLAGE
-
-pytestmark = pytest.mark.xdist_group("journey")
 
 
 def made(town: RunningTown, name: str) -> str:
