@@ -31,7 +31,10 @@ def test_the_table_has_every_command_and_no_other(readme: str) -> None:
 @pytest.mark.parametrize("line", told(READMES[0]))
 def test_a_command_takes_what_is_told(line: str) -> None:
     words = re.findall(r"[\w-]+", line)
-    known = shequ(*[word for word in words if word in {*main.COMMANDS, "create", "rotate", "verify"}][:2], "--help")
+    known = shequ(
+        *[word for word in words if word in {*main.COMMANDS, "create", "rotate", "verify"}][:2],
+        "--help",
+    )
     assert known.returncode == 0, known.stderr
     assert " ".join(main.COMMANDS[words[0]].help.split()) in " ".join(
         shequ(words[0], "--help").stdout.split()
