@@ -79,7 +79,7 @@ def _is_looked_at(person: Person, found: Crossings) -> bool:
     )
 
 
-@settings(max_examples=1500, deadline=None, derandomize=True)
+@settings(max_examples=800, deadline=None, derandomize=True)
 @given(
     rule=rules,
     born=st.none() | days,
